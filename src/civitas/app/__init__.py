@@ -1,0 +1,1 @@
+"""Composition roots: the only room that knows everything."""

@@ -1,0 +1,1 @@
+"""How the outside touches us; thin. None imports another; all may import faces.http."""
