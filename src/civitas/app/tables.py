@@ -1,0 +1,14 @@
+"""Every mapped class of the program, imported so that the metadata is whole."""
+
+from __future__ import annotations
+
+from civitas.infra.db.base import Base
+from civitas.infra.limiting import tables as _limiting
+from civitas.infra.mail import mailer as _mail
+from civitas.infra.queue import tables as _queue
+
+__all__ = ["METADATA"]
+
+_ROOMS = (_queue, _limiting, _mail)
+
+METADATA = Base.metadata

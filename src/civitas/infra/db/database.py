@@ -1,0 +1,122 @@
+"""Engine and sessions. One request, task or listener is one unit; only this module commits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+
+import orjson
+import psycopg
+from sqlalchemy import event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from civitas.infra.db.settings import DatabaseSettings
+
+# The queue's functions name their tables without a schema, so every connection must find both.
+SEARCH_PATH = "public,procrastinate"
+
+
+def driver_url(dsn: str) -> str:
+    """The same database as an SQLAlchemy URL on psycopg 3."""
+    return make_url(dsn).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+class Units(Protocol):
+    """Where units of work come from; tests bind it to one connection that is rolled back."""
+
+    def unit(self) -> Any:
+        """An async context manager of one writing transaction: commits on leaving, rolls back on raising."""
+
+    def reading(self) -> Any:
+        """An async context manager of one READ ONLY transaction."""
+
+
+class Database:
+    """The pool of a process and its units of work."""
+
+    def __init__(self, dsn: str, settings: DatabaseSettings | None = None) -> None:
+        settings = settings or DatabaseSettings()
+        timeout_ms = int(settings.statement_timeout_s * 1000)
+        self.dsn = dsn
+        self.engine: AsyncEngine = create_async_engine(
+            driver_url(dsn),
+            pool_size=settings.pool_size,
+            max_overflow=settings.pool_size,
+            pool_pre_ping=True,
+            json_serializer=_dumps,
+            json_deserializer=orjson.loads,
+            connect_args={
+                "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} -c timezone=UTC",
+                "application_name": "civitas",
+            },
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[AsyncSession]:
+        """One transaction: returning commits, raising rolls back."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """One READ ONLY transaction; a write in it is an error of ours and fails loudly."""
+        async with self._sessions() as session, session.begin():
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield session
+
+    async def close(self) -> None:
+        """Give every connection back to the server."""
+        await self.engine.dispose()
+
+
+class BoundDatabase:
+    """Units of work inside one outer connection, each a savepoint: what tests use to undo everything."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.connection = connection
+        self._sessions = async_sessionmaker(
+            bind=connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
+        )
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[AsyncSession]:
+        """A savepoint: returning releases it, raising rolls back to it."""
+        async with self._sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A savepoint in which any flush is refused, standing in for READ ONLY."""
+        async with self._sessions() as session, session.begin():
+            event.listen(session.sync_session, "before_flush", _refuse_flush)
+            yield session
+
+    async def close(self) -> None:
+        """Nothing: the outer connection belongs to the test."""
+
+
+def _refuse_flush(session: Any, *_: Any) -> None:
+    if session.new or session.dirty or session.deleted:
+        raise RuntimeError("a reading session was asked to write")
+
+
+async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The psycopg connection on which this session's transaction runs."""
+    raw = await (await session.connection()).get_raw_connection()
+    connection = raw.driver_connection
+    if not isinstance(connection, psycopg.AsyncConnection):
+        raise TypeError("sessions run on psycopg 3")
+    return connection

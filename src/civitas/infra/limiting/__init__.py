@@ -1,0 +1,1 @@
+"""Rate limits that all processes share, kept in one unlogged PostgreSQL table."""

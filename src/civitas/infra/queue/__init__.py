@@ -1,0 +1,1 @@
+"""Background tasks on procrastinate: the queue is the outbox, in the business transaction's own connection."""
