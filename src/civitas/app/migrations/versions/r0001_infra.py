@@ -21,6 +21,8 @@ def upgrade() -> None:
     op.execute("SET LOCAL search_path TO procrastinate")
     schema = resources.files("procrastinate").joinpath("sql", "schema.sql").read_text()
     driver = op.get_bind().connection.driver_connection
+    if driver is None:
+        raise RuntimeError("migrations run on a live connection")
     driver.execute(schema.encode())
     op.execute("SET LOCAL search_path TO public, procrastinate")
     op.create_table(
