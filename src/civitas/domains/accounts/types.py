@@ -54,6 +54,8 @@ class Scope(IntFlag):
     AI_SERVICES = 114689
 
 
+NO_SCOPE = Scope(0)
+
 # Browsing levels (FEATURES N1, N2): bits of what an item is and of what a viewer has asked for.
 PG, PG13, R, X, XXX, BLOCKED = 1, 2, 4, 8, 16, 32
 PUBLIC_MASK = PG
@@ -68,7 +70,7 @@ class Actor:
     id: int | None
     username: str | None = None
     role: Role = Role.USER
-    scopes: Scope = Scope(0)
+    scopes: Scope = NO_SCOPE
     via: Literal["session", "key", "system", "none"] = "none"
     # What this viewer may be shown; a stranger and anybody who did not ask sees safe levels only.
     mask: int = SAFE_MASK
@@ -92,7 +94,7 @@ class Actor:
         """Admins only."""
         return self.role is Role.ADMIN
 
-    def require(self, scope: Scope = Scope(0)) -> int:
+    def require(self, scope: Scope = NO_SCOPE) -> int:
         """The person's id; Unauthorised for a stranger, Forbidden when a key lacks `scope`."""
         if self.id is None:
             raise Unauthorised("Sign in, or send an API key, to do this.", code="sign_in_needed")
