@@ -1,0 +1,1 @@
+"""Content-addressed bytes: upload sessions, digests, references and signed links."""

@@ -1,0 +1,1 @@
+"""What people publish: models, versions and files, their licences, lineage, safety, downloads and search."""
