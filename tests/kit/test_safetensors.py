@@ -54,7 +54,7 @@ def test_padding_scalars_empty_tensors_and_packed_types() -> None:
 @pytest.mark.parametrize(
     ("header", "data", "expected"),
     [
-        (b"", b"12", "header_truncated"),
+        (b"", b"12", "header_not_json"),
         (b"[]", b"", "header_not_json"),
         (b"{]", b"", "header_not_json"),
         (b'{"a":NaN}', b"", "tensor_malformed"),
