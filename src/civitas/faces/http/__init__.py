@@ -1,0 +1,1 @@
+"""The ground all HTTP faces share: unit of work, actor, errors, limits, CSRF, security headers, links."""

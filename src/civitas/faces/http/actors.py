@@ -1,0 +1,75 @@
+"""Who is asking: a Bearer key, `?token=`, or the session's cookie."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from civitas.domains.accounts import keys, signing_in
+from civitas.domains.accounts.types import ANONYMOUS, Actor, Scope
+from civitas.faces.http.sessions import session_token
+from civitas.faces.http.state import state_of
+from civitas.kit.errors import Unauthorised
+
+MAX_SECRET = 256
+
+
+def key_of(request: Request) -> str | None:
+    """The API key in the Authorization header or the `token` parameter; the header wins."""
+    header = request.headers.get("authorization", "")
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()[: MAX_SECRET + 1]
+    return request.query_params.get("token") or None
+
+
+async def actor_of(request: Request) -> Actor:
+    """The actor of this request, found once; a key that does not hold is Unauthorised, a stale cookie a stranger."""
+    found = getattr(request.state, "actor", None)
+    if isinstance(found, Actor):
+        return found
+    actor = await _find(request)
+    request.state.actor = actor
+    return actor
+
+
+async def _find(request: Request) -> Actor:
+    key = key_of(request)
+    if key is not None:
+        fault = Unauthorised("This API key does not exist, has expired or was revoked.", code="invalid_token")
+        if len(key) > MAX_SECRET:
+            raise fault
+        async with state_of(request).database.unit() as session:
+            by_key = await keys.actor_of_key(session, key)
+        if by_key is None:
+            raise fault
+        return by_key
+    token = session_token(request)
+    if not token or len(token) > MAX_SECRET:
+        return ANONYMOUS
+    async with state_of(request).database.unit() as session:
+        by_session = await signing_in.actor_of_session(session, token)
+    return by_session or ANONYMOUS
+
+
+async def signed_in(request: Request) -> Actor:
+    """The actor, who must be a person."""
+    actor = await actor_of(request)
+    actor.require()
+    return actor
+
+
+def with_scope(scope: Scope) -> object:
+    """A dependency that yields an actor whose key or session has `scope`."""
+
+    async def checked(request: Request) -> Actor:
+        actor = await actor_of(request)
+        actor.require(scope)
+        return actor
+
+    return Depends(checked)
+
+
+Viewer = Annotated[Actor, Depends(actor_of)]
+Member = Annotated[Actor, Depends(signed_in)]

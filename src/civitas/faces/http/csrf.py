@@ -1,0 +1,66 @@
+"""Cross-site request forgery: same origin, and for forms a token bound to the session."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+
+from civitas.faces.http.sessions import visitor_of
+from civitas.faces.http.state import state_of
+from civitas.kit.errors import Forbidden
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+FIELD = "csrf_token"
+HEADER = "x-csrf-token"
+
+
+def token_for(request: Request) -> str:
+    """The token that forms of this visitor carry: keyed to the session or, before sign-in, the visitor cookie."""
+    return _token(state_of(request).secret, visitor_of(request))
+
+
+def _token(secret: bytes, visitor: str) -> str:
+    return hmac.new(secret, b"csrf:" + visitor.encode(), hashlib.sha256).hexdigest()
+
+
+def same_origin(request: Request) -> bool:
+    """What the browser says of where the request came from; a client that says nothing is no browser."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return False
+    origin = request.headers.get("origin")
+    if origin is None or origin == "null":
+        return origin is None
+    ours = {request.headers.get("host", ""), request.url.netloc}
+    configured = state_of(request).settings.site.base_url
+    if configured:
+        ours.add(urlsplit(configured).netloc)
+    return urlsplit(origin).netloc in ours
+
+
+async def check_csrf(request: Request) -> None:
+    """Refuse a changing request by cookie that is not from our own pages; keys in headers need no token."""
+    if request.method in SAFE_METHODS or "authorization" in request.headers:
+        return
+    refused = Forbidden(
+        "This form is no longer valid, perhaps because you signed in or out meanwhile. Reload the page and try again.",
+        code="csrf",
+    )
+    if not same_origin(request):
+        raise refused
+    given = request.headers.get(HEADER)
+    if given is None and request.headers.get("content-type", "").startswith(
+        ("application/x-www-form-urlencoded", "multipart/form-data")
+    ):
+        value = (await request.form()).get(FIELD)
+        given = value if isinstance(value, str) else None
+    if given is None or not hmac.compare_digest(given.encode(), token_for(request).encode()):
+        raise refused
+
+
+CheckedForm = Depends(check_csrf)
+CsrfToken = Annotated[str, Depends(token_for)]

@@ -1,0 +1,139 @@
+"""Pure ASGI layers around the whole app: request ids, headers, body limits, time limits, figures."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+import orjson
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from civitas.infra.telemetry import metrics
+from civitas.kit.errors import TooLarge
+from civitas.kit.ids import new_uuid
+
+_REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{8,64}$")
+_TRANSFERS = ("/storage/", "/media/", "/img/", "/api/live", "/api/v1/me/export")
+
+
+def content_security_policy(storage_origins: Iterable[str] = ()) -> str:
+    """Only our own scripts and styles, none inline; pictures and transfers also from the storage."""
+    extra = " ".join(sorted({f"{u.scheme}://{u.netloc}" for u in map(urlsplit, storage_origins) if u.netloc}))
+    return (
+        "default-src 'self'; script-src 'self'; style-src 'self'; font-src 'self'; "
+        f"img-src 'self' data: blob: {extra}; media-src 'self' blob: {extra}; connect-src 'self' {extra}; object-src 'none'; base-uri 'none'; "
+        "form-action 'self'; frame-ancestors 'none'; manifest-src 'self'; worker-src 'self'"
+    )
+
+
+class Shield:
+    """The outermost layer. Sets what every response needs and refuses what no handler should see."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        policy: str,
+        max_body: int,
+        max_part: int,
+        timeout_s: float,
+        secure: bool,
+    ) -> None:
+        self.app = app
+        self.max_body = max_body
+        self.max_part = max_part
+        self.timeout_s = timeout_s
+        self._headers: list[tuple[bytes, bytes]] = [
+            (b"x-content-type-options", b"nosniff"),
+            (b"referrer-policy", b"strict-origin-when-cross-origin"),
+            (b"x-frame-options", b"DENY"),
+            (b"cross-origin-opener-policy", b"same-origin"),
+            (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), interest-cohort=()"),
+            (b"content-security-policy", policy.encode()),
+        ]
+        if secure:
+            self._headers.append((b"strict-transport-security", b"max-age=31536000"))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
+        request_id = given if _REQUEST_ID.match(given) else new_uuid().hex.encode()
+        scope.setdefault("state", {})["request_id"] = request_id.decode()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request=request_id.decode())
+        path: str = scope["path"]
+        transfer = path.startswith(_TRANSFERS)
+        limit = self.max_part if path.startswith("/storage/") else self.max_body
+        answered = _Answer(send, [*self._headers, (b"x-request-id", request_id)])
+        if _declared_length(scope) > limit:
+            await _refuse(answered, 413, "too_large", f"The body is larger than {limit // 2**20} MiB.")
+            return
+        began = time.perf_counter()
+        metrics.IN_FLIGHT.inc()
+        try:
+            if transfer:
+                await self.app(scope, receive, answered)
+            else:
+                async with asyncio.timeout(self.timeout_s):
+                    await self.app(scope, _limited(receive, limit), answered)
+        except TimeoutError:
+            if answered.started:
+                raise
+            await _refuse(answered, 503, "too_slow", "This took too long and was stopped; try again.")
+        finally:
+            metrics.IN_FLIGHT.dec()
+            route = getattr(scope.get("route"), "path", "other")
+            metrics.REQUESTS.labels(scope["method"][:10], route, str(answered.status)).inc()
+            metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - began)
+
+
+class _Answer:
+    """Adds the headers that a response does not set itself, and remembers whether it began."""
+
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+        self._send = send
+        self._headers = headers
+        self.started = False
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started, self.status = True, message["status"]
+            present = {key.lower() for key, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(h for h in self._headers if h[0] not in present)]
+        await self._send(message)
+
+
+def _declared_length(scope: Scope) -> int:
+    for key, value in scope["headers"]:
+        if key == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        if message["type"] == "http.request":
+            taken += len(message.get("body", b""))
+            if taken > limit:
+                raise TooLarge(f"The body is larger than {limit // 2**20} MiB.", code="too_large")
+        return message
+
+    return counted
+
+
+async def _refuse(send: Send, status: int, code: str, sentence: str) -> None:
+    body = orjson.dumps({"error": sentence, "message": sentence, "code": code})
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,39 @@
+"""What the composition root leaves in `app.state` for the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from civitas.infra.db.database import Units
+from civitas.infra.db.readpool import ReadPool
+from civitas.infra.limiting.limiter import Limiter
+from civitas.infra.mail.mailer import Mailer
+from civitas.infra.settings import Settings
+from civitas.infra.storage.store import Store
+from civitas.kit.errors import Fault
+
+ErrorPage = Callable[[Request, Fault], Awaitable[Response]]
+
+
+@dataclass
+class State:
+    """The adapters of a serving process. `error_page` is how the pages' face shows a fault."""
+
+    settings: Settings
+    database: Units
+    reads: ReadPool
+    store: Store
+    mailer: Mailer
+    limiter: Limiter
+    secret: bytes
+    error_page: ErrorPage | None = None
+
+
+def state_of(connection: HTTPConnection) -> State:
+    """The process's adapters, from any request."""
+    return cast(State, connection.app.state.civitas)

@@ -1,0 +1,1 @@
+"""What the processes say of themselves: structured logs, metrics, traces."""
