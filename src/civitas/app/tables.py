@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from civitas.domains.accounts import tables as _accounts
 from civitas.infra.db.base import Base
 from civitas.infra.limiting import tables as _limiting
 from civitas.infra.mail import mailer as _mail
@@ -9,6 +10,6 @@ from civitas.infra.queue import tables as _queue
 
 __all__ = ["METADATA"]
 
-_ROOMS = (_queue, _limiting, _mail)
+_ROOMS = (_queue, _limiting, _mail, _accounts)
 
 METADATA = Base.metadata

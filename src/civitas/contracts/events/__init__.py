@@ -1,0 +1,1 @@
+"""Facts that one domain states and others may hear; one file a domain."""
