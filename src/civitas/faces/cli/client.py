@@ -307,6 +307,28 @@ class SiteClient:
             url = target
         raise NetworkFault("The download address redirects in a circle.")
 
+    def bytes_of(self, url: str, *, most: int) -> bytes:
+        """A small file such as a preview image, whole; a key goes to this server's origin only."""
+        attempt = 0
+        while True:
+            attempt += 1
+            headers = self.headers_for(url)
+            try:
+                with self.http.stream("GET", url, headers=headers, follow_redirects=True) as response:
+                    body = read_bounded(response, most)
+            except httpx.HTTPError as error:
+                fault: Fault = NetworkFault(f"{urlsplit(url).hostname} cannot be reached: {error}.")
+                delay, again = backoff(attempt), True
+            else:
+                if response.is_success:
+                    return body
+                fault, asked = fault_of(response, body), retry_after(response)
+                again = response.status_code == 429 or response.status_code in _RETRIED
+                delay = backoff(attempt) if asked is None else asked
+            if not again or attempt >= self.attempts or delay > self.patience or self.stop.is_set():
+                raise fault
+            self.pause(delay, fault.message.rstrip("."))
+
     def _first_look(self, url: str) -> tuple[httpx.Response, bytes]:
         attempt = 0
         while True:

@@ -14,7 +14,6 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -24,12 +23,12 @@ import orjson
 
 from civitas.faces.cli.client import Located, backoff, fault_of, read_bounded, retry_after
 from civitas.faces.cli.exits import NetworkFault, NoSpace
+from civitas.faces.cli.parallel import EXPECTED, run_threads
 from civitas.kit.errors import Conflict, Fault, Limited
 
 CHUNK = 256 * 1024
 SMALLEST = 4 * 1024 * 1024
 LARGEST = 64 * 1024 * 1024
-SAVE_EVERY = 0.5
 SPARE = 16 * 1024 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _UNSATISFIED = re.compile(r"bytes \*/(\d+)")
@@ -111,7 +110,7 @@ class Transfer:
         self._lock = threading.Lock()
         self._located: Located | None = None
         self._open: deque[Segment] = deque()
-        self._ended = False
+        self._ended = threading.Event()
 
     def run(self) -> tuple[int, bool]:
         """Fetch until every byte is in the .part file; returns its size and whether earlier bytes were reused.
@@ -242,24 +241,18 @@ class Transfer:
 
     def _fetch_all(self, progress: Progress) -> None:
         self._open = deque(segment for segment in progress.segments if segment.position < segment.end)
-        self._ended = False
+        self._ended.clear()
         count = min(self._limits.connections, len(self._open)) if progress.ranged else min(1, len(self._open))
         if not count:
             return
-        with ThreadPoolExecutor(count, "range") as pool:
-            waiting: set[Future[None]] = {pool.submit(self._drain, progress) for _ in range(count)}
-            try:
-                while waiting:
-                    done, waiting = wait(waiting, timeout=SAVE_EVERY, return_when=FIRST_EXCEPTION)
-                    self._save(progress)
-                    for future in done:
-                        future.result()
-                    if self._stop.is_set():
-                        raise KeyboardInterrupt
-            finally:
-                self._ended = True
-                wait(waiting, timeout=35)
-                self._save(progress)
+        run_threads(
+            lambda: self._drain(progress),
+            count,
+            tick=lambda: self._save(progress),
+            ended=self._ended,
+            stop=self._stop,
+            expected=(*EXPECTED, _Changed),
+        )
 
     def _drain(self, progress: Progress) -> None:
         with self._part.open("r+b", buffering=0) as handle:
@@ -271,7 +264,7 @@ class Transfer:
                 self._fetch(handle, progress, segment)
 
     def _over(self) -> bool:
-        return self._ended or self._stop.is_set()
+        return self._ended.is_set() or self._stop.is_set()
 
     def _fetch(self, handle: BinaryIO, progress: Progress, segment: Segment) -> None:
         attempt = 0
