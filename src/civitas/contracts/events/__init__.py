@@ -1,1 +1,1 @@
-"""Facts that one domain states and others may hear; one file a domain."""
+"""Facts between domains: one file per domain, frozen dataclasses, in the past tense."""
