@@ -83,6 +83,8 @@ def test_an_operator_adds_and_replaces(tmp_path: Path) -> None:
     assert registry.get("studio one").forbidden_levels == 24
     assert registry.get("studio one").group == "Our studio"
     assert registry.get("SD 1.5").hidden
+    path.write_text(path.read_text() + terms.read_text())
+    assert base_models.load(path).get("Studio One").forbidden_levels == 24
     assert len(registry.base_models) == len(base_models.packaged().base_models) + 1
 
 

@@ -148,6 +148,7 @@ _Item = TypeVar("_Item", bound=BaseModel)
 def load(extra: Path | None = None, *, extra_licences: Path | None = None) -> Registry:
     """Read and check the registry; entries of `extra` replace ours with the same key or name.
 
+    Licences may stand in the same file, or in one of their own.
     Raises Invalid (`bad_data_file`) with what is wrong: an unknown field, or a reference to nothing.
     """
     families: dict[str, Family] = {}
@@ -157,7 +158,7 @@ def load(extra: Path | None = None, *, extra_licences: Path | None = None) -> Re
         families |= {item.key: item for item in _items(tree, "family", Family)}
         ecosystems |= {item.key: item for item in _items(tree, "ecosystem", Ecosystem)}
         entries |= {item.name.casefold(): item for item in _items(tree, "base_model", _Entry)}
-    licences = load_licences(extra_licences)
+    licences = load_licences(extra_licences or extra)
     for ecosystem in ecosystems.values():
         _check_ecosystem(ecosystem, ecosystems, families)
     infos = [_info(entry, ecosystems, families, licences) for entry in entries.values()]
