@@ -12,13 +12,12 @@ from civitas.faces.cli.profiles import tidy_url
 from civitas.faces.cli.records import RemoteModel, RemoteVersion
 from civitas.kit.errors import NotFound
 
-# FEATURES B33: urn:air:{ecosystem}:{type}:{source}:{id}[@{version}][+{fileId}][.{format}]
+# FEATURES B33: [urn:air:][{ecosystem}:][{type}:]{source}:{id}[@{version}][:{layer}][+{fileId}][.{format}]
 _AIR = re.compile(
-    r"(?:urn:)?air:(?P<ecosystem>[a-z0-9_-]+):(?P<type>[a-z0-9_-]+):(?P<source>[a-z0-9_-]+):(?P<id>[^@+\s]+?)"
-    r"(?:@(?P<version>[^+.\s]+))?(?:\+(?P<file>\d+))?(?:\.(?P<format>[a-z0-9]+))?",
+    r"(?:urn:)?(?:air:)?(?:[a-z0-9_-]+:){0,2}?(?P<source>[a-z0-9_-]+):(?P<id>[^@:+\s]+?)"
+    r"(?:@(?P<version>[^+:.\s]+))?(?::[a-z0-9_-]+)?(?:\+(?P<file>\d{1,18}))?(?:\.(?P<format>[a-z0-9]+))?",
     re.IGNORECASE,
 )
-_SHORT_AIR = re.compile(r"(?P<source>civitai|civitas):(?P<id>\d+)(?:@(?P<version>\d+))?", re.IGNORECASE)
 _IDS = re.compile(r"(?P<id>\d{1,18})?(?:@(?P<version>\d{1,18}))?")
 _HASH = re.compile(
     r"(?:(?:sha256|blake3|crc32|autov[123]|hash):)?(?P<hash>[0-9a-f]{64}|[0-9a-f]{12}|[0-9a-f]{10}|[0-9a-f]{8})",
@@ -66,11 +65,9 @@ def parse(text: str) -> Reference:
         return Reference(said, _number(match["id"]), _number(match["version"]))
     if match := _HASH.fullmatch(said):
         return Reference(said, digest=match["hash"].upper())
-    if match := _SHORT_AIR.fullmatch(said):
-        return Reference(said, _number(match["id"]), _number(match["version"]))
     if match := _AIR.fullmatch(said):
         source, name = match["source"].lower(), match["id"]
-        if source not in _LOCAL_SOURCES or not name.isdigit() or not (match["version"] or "0").isdigit():
+        if source not in _LOCAL_SOURCES or not name.isdecimal() or not (match["version"] or "0").isdecimal():
             raise UsageFault(f"{said} names something on {source}, which is not a server of this kind.")
         return Reference(said, int(name), _number(match["version"]), _number(match["file"]))
     raise UsageFault(

@@ -1,0 +1,321 @@
+"""Mirroring models from one server of this kind to another, with their maker's name and permissions kept."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import platformdirs
+
+from civitas.faces.cli.client import SiteClient
+from civitas.faces.cli.downloading import download
+from civitas.faces.cli.exits import NetworkFault
+from civitas.faces.cli.publishing import Writer, scan_state
+from civitas.faces.cli.records import RemoteFile, RemoteImage, RemoteModel, RemoteVersion, as_dict, as_text
+from civitas.faces.cli.sidecars import MAX_IMAGE, image_kind, sized
+from civitas.kit.errors import Conflict, Fault, Forbidden, Gone, Invalid, Limited, NotFound, Unauthorised
+
+_PERMISSIONS = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")
+_SETTINGS = ("strength", "minStrength", "maxStrength")
+_ENDS_ALL = (Limited, Unauthorised, NetworkFault)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to mirror: one model, one version of it, or the models of a search."""
+
+    model_id: int | None = None
+    version_id: int | None = None
+    params: tuple[tuple[str, str], ...] = ()
+    limit: int = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to mirror."""
+
+    files: bool = True
+    images: bool = True
+    max_images: int = 8
+    draft: bool = False
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of one model. `status` is imported, present, skipped, planned or failed."""
+
+    source_id: int
+    name: str
+    status: str = "present"
+    target_id: int | None = None
+    reason: str | None = None
+    versions: list[dict[str, Any]] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """The report as JSON-ready data."""
+        return {
+            "sourceModelId": self.source_id,
+            "name": self.name,
+            "status": self.status,
+            "modelId": self.target_id,
+            "reason": self.reason,
+            "versions": self.versions,
+        }
+
+
+class Mirror:
+    """From `source`, read as anyone may, to `writer.client`, through its own write API."""
+
+    def __init__(self, source: SiteClient, writer: Writer, plan: Plan) -> None:
+        self._source = source
+        self._writer = writer
+        self._plan = plan
+        self._platform = urlsplit(source.url).hostname or source.url
+        base = platformdirs.user_cache_path("civitas", appauthor=False) / "import"
+        self._folder = base / writer.state.path.stem
+
+    def run(self, wanted: Wanted) -> Iterator[Report]:
+        """Mirror model after model; one that fails is reported and the next one goes on.
+
+        Raises what ends everything: Limited, Unauthorised, NetworkFault, an interrupt.
+        """
+        for model in self._models(wanted):
+            report = Report(model.id, model.name)
+            try:
+                self._model(model, wanted.version_id, report)
+            except _ENDS_ALL:
+                raise
+            except Fault as fault:
+                report.status, report.reason = "failed", fault.message
+            yield report
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _models(self, wanted: Wanted) -> Iterator[RemoteModel]:
+        if wanted.version_id is not None:
+            version = self._source.version(wanted.version_id)
+            yield self._source.model(version.model_id)
+        elif wanted.model_id is not None:
+            yield self._source.model(wanted.model_id)
+        else:
+            for listed in self._source.models(wanted.params, limit=wanted.limit):
+                # A list may leave out what the model's own page has, such as its description.
+                yield self._source.model(listed.id)
+
+    def _model(self, model: RemoteModel, only: int | None, report: Report) -> None:
+        if model.mode in ("Archived", "TakenDown"):
+            report.status, report.reason = "skipped", f"the source has it as {model.mode}"
+            return
+        memory = self._writer.state.branch("models", str(model.id))
+        versions = [version for version in model.versions if only in (None, version.id)]
+        present = self._present(versions)
+        touched: list[int] = []
+        # Oldest first, so that the newest one is made last and comes out on top there too.
+        for version in reversed(versions):
+            row: dict[str, Any] = {"sourceVersionId": version.id, "name": version.name}
+            report.versions.append(row)
+            files = [file for file in version.files if file.download_url]
+            remembered = as_dict(as_dict(memory.get("versions")).get(str(version.id)))
+            if remembered.get("done"):
+                row |= {"status": "present", "versionId": remembered.get("versionId")}
+                report.target_id = memory.get("modelId")
+                continue
+            reason = _refusal(version, files) if self._plan.files else None
+            known = [present[file.sha256] for file in files if file.sha256 in present]
+            if reason:
+                row |= {"status": "skipped", "reason": reason}
+            elif known and len(known) == len(files) and not remembered:
+                row |= {"status": "present", "versionId": known[0][1]}
+                report.target_id = known[0][0]
+            elif self._plan.dry_run:
+                row |= {"status": "planned", "bytes": sum(file.size for file in files), "files": len(files)}
+            else:
+                self._adopt(memory, known)
+                touched.append(self._version(memory, model, version, files, row))
+        self._close(memory, report, touched)
+
+    def _present(self, versions: list[RemoteVersion]) -> dict[str, tuple[int, int]]:
+        digests = [file.sha256 for version in versions for file in version.files if file.sha256]
+        return self._writer.client.ids_by_hashes(digests) if digests else {}
+
+    def _adopt(self, memory: dict[str, Any], known: list[tuple[int, int]]) -> None:
+        """Go on with our own model when it has part of this already and the memory of it was lost."""
+        if memory.get("modelId") or not known:
+            return
+        client = self._writer.client
+        mine = as_text(client.me().get("username"))
+        if client.model(known[0][0]).creator == mine:
+            memory["modelId"] = known[0][0]
+
+    def _close(self, memory: dict[str, Any], report: Report, touched: list[int]) -> None:
+        statuses = {row["status"] for row in report.versions}
+        for status in ("imported", "planned", "skipped"):
+            if status in statuses:
+                report.status = status
+                break
+        if not touched:
+            return
+        report.target_id = memory["modelId"]
+        if self._plan.draft:
+            return
+        if self._plan.files:
+            for version_id in touched:
+                self._writer.scanned(version_id)
+        if memory.get("published"):
+            for version_id in touched:
+                self._writer.publish("model-versions", version_id)
+        else:
+            self._writer.publish("models", memory["modelId"])
+            memory["published"] = True
+        for remembered in memory.get("versions", {}).values():
+            if remembered.get("versionId") in touched:
+                remembered["done"] = True
+        self._writer.state.save()
+
+    def _version(
+        self,
+        memory: dict[str, Any],
+        model: RemoteModel,
+        version: RemoteVersion,
+        files: list[RemoteFile],
+        row: dict[str, Any],
+    ) -> int:
+        model_id = self._writer.model(memory, self._model_body(model))
+        kept = memory.setdefault("versions", {}).setdefault(str(version.id), {})
+        version_id = self._writer.version(kept, model_id, _version_body(version))
+        row |= {"status": "imported", "versionId": version_id, "files": [], "images": 0}
+        if self._plan.files:
+            for file in files:
+                row["files"].append(self._file(kept, version, file, version_id))
+        if self._plan.images:
+            # The lists of a version inside a model are short; its own page may tell more of an image.
+            for image in version.images[: self._plan.max_images]:
+                row["images"] += self._image(kept, image, version_id)
+        return version_id
+
+    def _file(
+        self, kept: dict[str, Any], version: RemoteVersion, file: RemoteFile, version_id: int
+    ) -> dict[str, Any]:
+        memory = kept.setdefault("files", {}).setdefault(str(file.id or file.name), {})
+        if not memory.get("attached"):
+            outcome = download(
+                self._source, version, file, self._folder / str(version.id), self._writer.settings
+            )
+            if not outcome.verified:
+                self._writer.settings.notify(f"{file.name}: the source gives no hash to check it by")
+            try:
+                upload_id = self._writer.upload(memory, outcome.path, "file", outcome.sha256)
+                self._writer.attach(memory, version_id, "files", _file_body(file, outcome.path, upload_id))
+            except (Conflict, Invalid):
+                memory.clear()
+                raise
+            outcome.path.unlink(missing_ok=True)
+        return {"name": file.name, "fileId": memory["attached"], "sha256": file.sha256}
+
+    def _image(self, kept: dict[str, Any], image: RemoteImage, version_id: int) -> int:
+        memory = kept.setdefault("images", {}).setdefault(image.url, {})
+        if memory.get("attached"):
+            return 1
+        if image.type != "image" or memory.get("refused"):
+            return 0
+        try:
+            body = self._source.bytes_of(sized(image.url, "original=true"), most=MAX_IMAGE)
+        except (NotFound, Gone, Forbidden, Invalid) as fault:
+            self._writer.settings.notify(f"an image is missing at the source: {fault.message}")
+            return 0
+        kind = image_kind(body)
+        if kind is None:
+            return 0
+        path = self._folder / "images" / f"{hashlib.sha256(image.url.encode()).hexdigest()[:24]}.{kind}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+        try:
+            upload_id = self._writer.upload(memory, path, "image", None)
+            self._writer.attach(memory, version_id, "images", _image_body(image, upload_id))
+        except (Invalid, Conflict, Forbidden) as fault:
+            memory["refused"] = fault.message
+            self._writer.settings.notify(f"an image was refused: {fault.message}")
+            return 0
+        finally:
+            path.unlink(missing_ok=True)
+        return 1
+
+    def _model_body(self, model: RemoteModel) -> dict[str, Any]:
+        raw = model.raw
+        body: dict[str, Any] = {
+            "name": model.name,
+            "type": model.type,
+            "description": raw.get("description") or "",
+            "tags": list(model.tags),
+            "nsfw": model.nsfw,
+            "poi": raw.get("poi") is True,
+            "minor": raw.get("minor") is True,
+            "source": {
+                "url": f"{self._source.url}/models/{model.id}",
+                "creator": model.creator or None,
+                "platform": self._platform,
+            },
+        }
+        body |= {key: raw[key] for key in _PERMISSIONS if raw.get(key) is not None}
+        if isinstance(raw.get("allowCommercialUse"), str):
+            # Older servers write the set as one text, such as "{Image,Rent}".
+            names = raw["allowCommercialUse"].strip("{}").split(",")
+            body["allowCommercialUse"] = [name for name in names if name]
+        if raw.get("checkpointType"):
+            body["checkpointType"] = raw["checkpointType"]
+        return body
+
+
+def _refusal(version: RemoteVersion, files: list[RemoteFile]) -> str | None:
+    """Why a version is not mirrored: it is not free to fetch, or the source itself does not trust it."""
+    raw = version.raw
+    if as_text(raw.get("availability")) in ("EarlyAccess", "Private"):
+        return "it is in early access or private at the source"
+    if as_text(raw.get("usageControl")) not in ("", "Download"):
+        return "its creator does not offer it for download"
+    if not files:
+        return "the source offers no files of it"
+    bad = [file.name for file in files if scan_state(file) in ("danger", "suspicious")]
+    return f"the source finds {', '.join(bad)} dangerous" if bad else None
+
+
+def _version_body(version: RemoteVersion) -> dict[str, Any]:
+    raw = version.raw
+    body: dict[str, Any] = {
+        "name": version.name or "v1.0",
+        "baseModel": version.base_model or "Other",
+        "trainedWords": list(version.trained_words),
+    }
+    for key in ("description", "baseModelType", "steps", "epochs", "clipSkip"):
+        if raw.get(key) is not None:
+            body[key] = raw[key]
+    strengths = {key: as_dict(raw.get("settings")).get(key) for key in _SETTINGS}
+    if any(value is not None for value in strengths.values()):
+        body["settings"] = {key: value for key, value in strengths.items() if value is not None}
+    return body
+
+
+def _file_body(file: RemoteFile, path: Path, upload_id: str) -> dict[str, Any]:
+    body: Mapping[str, Any] = {
+        "uploadId": upload_id,
+        "name": path.name,
+        "type": file.type,
+        "format": file.format or None,
+        "size": file.extent if file.extent in ("full", "pruned") else None,
+        "fp": file.fp or None,
+        "quantType": file.quant or None,
+        "primary": file.primary or None,
+    }
+    return {key: value for key, value in body.items() if value is not None}
+
+
+def _image_body(image: RemoteImage, upload_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"uploadId": upload_id, "nsfwLevel": image.level}
+    if image.meta:
+        body["meta"] = dict(image.meta)
+    return body

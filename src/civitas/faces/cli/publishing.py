@@ -1,0 +1,213 @@
+"""Writing to a server what a person publishes or mirrors: every step is remembered, so none is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from civitas.faces.cli.client import SiteClient
+from civitas.faces.cli.downloading import Settings
+from civitas.faces.cli.exits import NetworkFault, Unsafe
+from civitas.faces.cli.hashing import HashCache, Interrupted
+from civitas.faces.cli.manifest import Manifest, ManifestVersion
+from civitas.faces.cli.records import RemoteFile, RemoteVersion, as_dict, as_int, as_text
+from civitas.faces.cli.states import State
+from civitas.faces.cli.uploading import Upload
+from civitas.kit.errors import Gone, NotFound
+
+Memory = dict[str, Any]
+_WAITING = frozenset({"", "pending", "scanning", "running"})
+_CLEAN = frozenset({"success", "clean", "skipped", "notapplicable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The steps of publishing on one server. Each takes the memory it may use and saves it through `state`."""
+
+    client: SiteClient
+    state: State
+    settings: Settings
+    cache: HashCache
+
+    def model(self, memory: Memory, body: Mapping[str, Any]) -> int:
+        """The model's id: made now, or the one remembered when it still exists and is ours."""
+        if memory.get("modelId"):
+            try:
+                self.client.ask("PATCH", f"/models/{memory['modelId']}", body={"name": body["name"]})
+                return int(memory["modelId"])
+            except (NotFound, Gone):
+                self.settings.notify("the draft of the last run is gone; starting again")
+                memory.clear()
+        memory["modelId"] = self._id(self.client.ask("POST", "/models", body=body))
+        self.state.save()
+        return int(memory["modelId"])
+
+    def version(self, memory: Memory, model_id: int, body: Mapping[str, Any]) -> int:
+        """The version's id: made now, or the one remembered when it still exists."""
+        if memory.get("versionId"):
+            try:
+                self.client.ask(
+                    "PATCH", f"/model-versions/{memory['versionId']}", body={"name": body["name"]}
+                )
+                return int(memory["versionId"])
+            except (NotFound, Gone):
+                memory.clear()
+        memory["versionId"] = self._id(self.client.ask("POST", f"/models/{model_id}/versions", body=body))
+        self.state.save()
+        return int(memory["versionId"])
+
+    def sha256(self, path: Path) -> str:
+        """SHA-256 of a local file with progress, from the cache when it is known."""
+        known = self.cache.get(path)
+        if known:
+            return known
+        size = path.stat().st_size
+        self.settings.watcher.begin(path.name, size, 0)
+        self.settings.watcher.phase("hashing", size)
+        try:
+            return self.cache.sha256(path, moved=self.settings.watcher.move, stop=self.settings.stop)
+        except Interrupted:
+            raise KeyboardInterrupt from None
+        finally:
+            self.settings.watcher.end()
+
+    def upload(self, memory: Memory, path: Path, purpose: str, sha256: str | None) -> str:
+        """The id of a verified upload of this file."""
+        return Upload(
+            self.client,
+            path,
+            purpose=purpose,
+            memory=memory,
+            save=self.state.save,
+            settings=self.settings,
+            sha256=sha256,
+        ).run()
+
+    def attach(self, memory: Memory, version_id: int, kind: str, body: Mapping[str, Any]) -> int:
+        """Attach an upload to the version as one of its `files` or `images`, once."""
+        answer = as_dict(self.client.ask("POST", f"/model-versions/{version_id}/{kind}", body=body))
+        memory["attached"] = self._id(answer)
+        self.state.save()
+        return int(memory["attached"])
+
+    def scanned(self, version_id: int) -> RemoteVersion:
+        """Wait until every file of the version has been scanned, and say how it goes.
+
+        Raises Unsafe with the server's reasons when a file is not clean.
+        """
+        told: set[str] = set()
+        pause = 0.2
+        while True:
+            version = self.client.version(version_id)
+            states = {file.name: scan_state(file) for file in version.files}
+            for name, state in states.items():
+                if f"{name}:{state}" not in told:
+                    told.add(f"{name}:{state}")
+                    self.settings.notify(f"scan of {name}: {state}")
+            bad = [file for file in version.files if scan_state(file) not in ("pending", "clean")]
+            if bad:
+                raise Unsafe("; ".join(f"{file.name} is {scan_state(file)}{_reasons(file)}" for file in bad))
+            if "pending" not in states.values():
+                return version
+            if self.settings.stop.wait(pause):
+                raise KeyboardInterrupt
+            pause = min(pause * 1.4, 3.0)
+
+    def publish(self, kind: str, subject_id: int) -> None:
+        """Publish a model (`models`) with its versions, or one version (`model-versions`)."""
+        self.client.ask("POST", f"/{kind}/{subject_id}/publish", body={})
+
+    @staticmethod
+    def _id(answer: object) -> int:
+        tree = as_dict(answer)
+        found = as_int(tree.get("id")) or as_int(as_dict(tree.get("item")).get("id"))
+        if not found:
+            raise NetworkFault("The server's answer carries no id; is this a Civitas?")
+        return found
+
+
+def scan_state(file: RemoteFile) -> str:
+    """`pending`, `clean`, or the first scan result that is neither, in lower case."""
+    results = [file.virus_scan.lower(), file.pickle_scan.lower()]
+    bad = [result for result in results if result not in _WAITING | _CLEAN]
+    if bad:
+        return bad[0]
+    return "clean" if all(result in _CLEAN for result in results) else "pending"
+
+
+def _reasons(file: RemoteFile) -> str:
+    told = [as_text(file.raw.get(key)) for key in ("pickleScanMessage", "virusScanMessage", "scanMessage")]
+    sentence = "; ".join(text for text in told if text)
+    return f" ({sentence})" if sentence else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What to publish and how far to go."""
+
+    manifest: Manifest
+    model_id: int | None = None
+    draft: bool = False
+
+
+def publish(writer: Writer, order: Order) -> dict[str, Any]:
+    """Create, upload, verify, wait for the scans and publish; the result as JSON-ready data.
+
+    Raises Unsafe when a scan fails (the draft stays with its owner), and what uploads and the client raise.
+    """
+    state, client = writer.state, writer.client
+    root = state.branch("work")
+    model_id = order.model_id or writer.model(root, order.manifest.model.body())
+    results = []
+    for number, version in enumerate(order.manifest.version):
+        # A remembered version belongs to the remembered model; a new model starts with fresh ones.
+        memory = state.branch("work", "versions", str(number))
+        version_id = writer.version(memory, model_id, version.body())
+        results.append(_filled(writer, memory, version_id, version))
+    status = "Draft"
+    if not order.draft:
+        for result in results:
+            writer.scanned(result["id"])
+        if order.model_id is None:
+            writer.publish("models", model_id)
+        else:
+            for result in results:
+                writer.publish("model-versions", result["id"])
+        status = "Published"
+        state.forget()
+    return {
+        "id": model_id,
+        "name": order.manifest.model.name or None,
+        "url": f"{client.url}/models/{model_id}",
+        "status": status,
+        "versions": results,
+    }
+
+
+def _filled(writer: Writer, memory: Memory, version_id: int, version: ManifestVersion) -> dict[str, Any]:
+    files = []
+    for file in version.file:
+        digest = writer.sha256(file.path)
+        kept = _branch(memory, "files", f"{file.path}:{digest}")
+        if not kept.get("attached"):
+            upload_id = writer.upload(kept, file.path, "file", digest)
+            writer.attach(kept, version_id, "files", file.body(upload_id))
+        files.append({"id": kept["attached"], "name": file.path.name, "sha256": digest})
+    images = []
+    for image in version.image:
+        digest = writer.sha256(image.path)
+        kept = _branch(memory, "images", f"{image.path}:{digest}")
+        if not kept.get("attached"):
+            upload_id = writer.upload(kept, image.path, "image", digest)
+            writer.attach(kept, version_id, "images", image.body(upload_id))
+        images.append({"id": kept["attached"], "name": image.path.name})
+    return {"id": version_id, "name": version.name, "files": files, "images": images}
+
+
+def _branch(memory: Memory, *keys: str) -> Memory:
+    node = memory
+    for key in keys:
+        node = node.setdefault(key, {})
+    return node
