@@ -1,0 +1,60 @@
+"""Text that people wrote, made safe to show: Markdown (CommonMark 0.31) with tables, over an allow-list."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import nh3
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+MAX_SOURCE = 100_000
+
+_TAGS = {
+    *("a", "abbr", "b", "blockquote", "br", "code", "dd", "del", "details", "dl", "dt", "em", "hr", "i"),
+    *("h1", "h2", "h3", "h4", "h5", "h6", "img", "ins", "kbd", "li", "mark", "ol", "p", "pre", "q", "s"),
+    *("strong", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead", "tr", "u", "ul"),
+}
+_ATTRIBUTES = {
+    "a": {"href", "title"},
+    "abbr": {"title"},
+    "code": {"class"},
+    "img": {"src", "alt", "title", "width", "height"},
+    "ol": {"start"},
+    "td": {"colspan", "rowspan"},
+    "th": {"colspan", "rowspan", "scope"},
+}
+_LANGUAGE = re.compile(r"language-[A-Za-z0-9_+-]{1,30}")
+_HEADING = re.compile(r"<(/?)h([1-6])>")
+_markdown = MarkdownIt("commonmark", {"html": True, "breaks": True}).enable(["table", "strikethrough"])
+
+
+def _attribute(tag: str, name: str, value: str) -> str | None:
+    if tag == "code" and name == "class":
+        return value if _LANGUAGE.fullmatch(value) else None
+    # Nothing is fetched from another host: a foreign picture keeps its alternative text only.
+    if tag == "img" and name == "src":
+        return value if value.startswith("/") and not value.startswith(("//", "/\\")) else None
+    return value
+
+
+@lru_cache(maxsize=512)
+def markdown(source: str) -> Markup:
+    """HTML of a person's Markdown or HTML, at most `MAX_SOURCE` characters of it.
+
+    Only an allow-list of tags and attributes survives, links carry `rel="nofollow ugc noopener"`, headings
+    start at `h3` so that they stay below those of the page, and pictures of other hosts become their text.
+    """
+    if len(source) > MAX_SOURCE:
+        source = source[:MAX_SOURCE] + " …"
+    clean = nh3.clean(
+        _markdown.render(source),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES,
+        attribute_filter=_attribute,
+        url_schemes={"http", "https", "mailto"},
+        link_rel="nofollow ugc noopener",
+    )
+    shifted = _HEADING.sub(lambda found: f"<{found[1]}h{min(int(found[2]) + 2, 6)}>", clean)
+    return Markup(shifted)  # noqa: S704 - cleaned above
