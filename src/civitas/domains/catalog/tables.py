@@ -131,6 +131,7 @@ class ModelFile(Base):
         CheckConstraint(
             "scan_status IN ('pending', 'clean', 'suspicious', 'dangerous', 'error')", name="scan_status"
         ),
+        CheckConstraint("blob_id IS NOT NULL OR removed_at IS NOT NULL", name="bytes_while_shown"),
         Index(
             "uq_model_files_primary", "version_id", unique=True,
             postgresql_where=text("is_primary AND removed_at IS NULL"),
@@ -141,7 +142,8 @@ class ModelFile(Base):
 
     id: Mapped[BigId]
     version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id", ondelete="CASCADE"))
-    blob_id: Mapped[int] = mapped_column(ForeignKey("blobs.id", ondelete="RESTRICT"), index=True)
+    # None only after the bytes of a removed file were swept; its hashes stay and still answer.
+    blob_id: Mapped[int | None] = mapped_column(ForeignKey("blobs.id", ondelete="SET NULL"), index=True)
     name: Mapped[str]
     type: Mapped[str]
     format: Mapped[str]
