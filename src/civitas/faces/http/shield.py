@@ -23,11 +23,17 @@ _TRANSFERS = ("/storage/", "/media/", "/img/", "/api/live", "/api/v1/me/export")
 def content_security_policy(storage_origins: Iterable[str] = ()) -> str:
     """Only our own scripts and styles, none inline; pictures and transfers also from the storage."""
     extra = " ".join(sorted({f"{u.scheme}://{u.netloc}" for u in map(urlsplit, storage_origins) if u.netloc}))
-    return (
-        "default-src 'self'; script-src 'self'; style-src 'self'; font-src 'self'; "
-        f"img-src 'self' data: blob: {extra}; media-src 'self' blob: {extra}; connect-src 'self' {extra}; object-src 'none'; base-uri 'none'; "
-        "form-action 'self'; frame-ancestors 'none'; manifest-src 'self'; worker-src 'self'"
-    )
+    directives = {
+        "default-src": "'self'",
+        "img-src": f"'self' data: blob: {extra}",
+        "media-src": f"'self' blob: {extra}",
+        "connect-src": f"'self' {extra}",
+        "object-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'self'",
+        "frame-ancestors": "'none'",
+    }
+    return "; ".join(f"{name} {value.strip()}" for name, value in directives.items())
 
 
 class Shield:

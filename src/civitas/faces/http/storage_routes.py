@@ -71,7 +71,7 @@ async def media(request: Request) -> Response:
             "content-type": content_type_of(key),
             "cache-control": "public, max-age=31536000, immutable",
         }
-        return _send(request, store, info, headers)
+        return send_object(request, store, info, headers)
     except Fault as fault:
         return _refusal(fault)
 
@@ -92,10 +92,11 @@ async def _send_signed(request: Request, store: Store, serving: SelfServing) -> 
         if grant.public
         else "private, no-store, no-transform",
     }
-    return _send(request, store, info, headers)
+    return send_object(request, store, info, headers)
 
 
-def _send(request: Request, store: Store, info: ObjectInfo, headers: dict[str, str]) -> Response:
+def send_object(request: Request, store: Store, info: ObjectInfo, headers: dict[str, str]) -> Response:
+    """An object with ranges, conditions and HEAD answered; `headers` are the caller's own (type, caching)."""
     answer = plan(request.method, request.headers, info)
     if answer.status == 416:
         fault = Invalid("The file ends before this range begins.", code="range_not_satisfiable")

@@ -125,6 +125,17 @@ class EmbeddedServer:
                 self._child.wait(timeout=10)
         self._child = None
 
+    def stop_orphan(self) -> None:
+        """End a server of this home that outlived its supervisor; call only while holding the home's lock."""
+        pid = self._postmaster()
+        if pid is None or self._stale_pid():
+            return
+        log.warning("database.orphan_stopped", pid=pid)
+        os.kill(pid, signal.SIGINT)
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline and Path(f"/proc/{pid}").exists():
+            time.sleep(0.05)
+
     def address(self) -> Address:
         """How to reach a server that another process of this home has started."""
         if not (self.home / "postgres.port").exists():
@@ -239,11 +250,17 @@ class EmbeddedServer:
             if found is None:
                 connection.execute(f'CREATE DATABASE "{address.database}"'.encode())
 
+    def _postmaster(self) -> int | None:
+        """The process id that postmaster.pid names."""
+        try:
+            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+        except (FileNotFoundError, ValueError):
+            return None
+
     def _stale_pid(self) -> bool:
         """Whether postmaster.pid names a process that is gone or not ours (a crash, a reboot)."""
-        try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (FileNotFoundError, ValueError):
+        pid = self._postmaster()
+        if pid is None:
             return False
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()

@@ -1,0 +1,79 @@
+"""Is the process alive, can it serve, how does it fare."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+from fastapi import APIRouter, Request
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.responses import JSONResponse, Response
+
+from civitas.faces.http.links import client_address
+from civitas.faces.http.state import state_of
+from civitas.infra.telemetry import metrics
+from civitas.kit.errors import Fault, Forbidden
+
+router = APIRouter(include_in_schema=False)
+
+_TASKS = text(
+    "SELECT queue_name, status::text, count(*) FROM procrastinate.procrastinate_jobs "
+    "WHERE status IN ('todo', 'failed') GROUP BY 1, 2"
+)
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+async def readyz(request: Request) -> Response:
+    """200 once the database and the storage answer; 503 with what does not."""
+    state = state_of(request)
+    parts: dict[str, str] = {}
+    try:
+        async with state.database.reading() as session:
+            await session.execute(text("SELECT 1 FROM alembic_version"))
+        parts["database"] = "ok"
+    except (SQLAlchemyError, OSError) as error:
+        parts["database"] = type(error).__name__
+    try:
+        await state.store.head("media/ready")
+        parts["storage"] = "ok"
+    except Fault as fault:
+        parts["storage"] = fault.code
+    ready = all(value == "ok" for value in parts.values())
+    return JSONResponse({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
+
+
+@router.get("/metrics")
+async def figures(request: Request) -> Response:
+    """Prometheus figures, for holders of the token or, without one, for this machine."""
+    state = state_of(request)
+    token = state.settings.telemetry.metrics_token
+    if token:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        allowed = hmac.compare_digest(given.encode(), token.encode())
+    else:
+        allowed = _is_local(client_address(request))
+    if not allowed:
+        raise Forbidden(
+            "Figures are shown to this machine, or to holders of the metrics token.", code="metrics"
+        )
+    async with state.database.reading() as session:
+        rows = (await session.execute(_TASKS)).all()
+    metrics.TASKS_FAILED.set(sum(count for _, status, count in rows if status == "failed"))
+    for queue, status, count in rows:
+        if status == "todo":
+            metrics.TASKS_WAITING.labels(queue).set(count)
+    return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+def _is_local(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,61 @@
+"""Pictures by key: `/img/{key}/{transform}/{name}.jpeg`, answered with the nearest variant that exists.
+
+The key is an unguessable UUID. Clients rewrite `/width=N/` to any N (WIRE rule 16); the file's extension chooses
+the format, and `original=true` gives the uploaded file, recipe included, unless its owner hides it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from civitas.domains.gallery import queries
+from civitas.faces.http.errors import body_of, headers_of
+from civitas.faces.http.state import state_of
+from civitas.faces.http.storage_routes import send_object
+from civitas.infra.imaging.transforms import best_width, parse_transform
+from civitas.kit.errors import Fault, NotFound
+
+_FORMATS = {"avif": "avif", "webp": "webp", "jpeg": "jpeg", "jpg": "jpeg"}
+_MIME = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg"}
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+async def picture(request: Request) -> Response:
+    """One picture; 404 in JSON when it was removed, blocked or never was."""
+    try:
+        found = await queries.by_key(state_of(request).reads, request.path_params["key"])
+        if found is None:
+            raise NotFound("This picture was not found.", code="image_not_found")
+        return await _answer(request, found)
+    except Fault as fault:
+        return JSONResponse(body_of(fault), fault.status, headers_of(fault))
+
+
+async def _answer(request: Request, image: queries.Deliverable) -> Response:
+    store = state_of(request).store
+    wish = parse_transform(request.path_params.get("transform") or "")
+    extension = _FORMATS.get(request.path_params["name"].rpartition(".")[2].lower(), "jpeg")
+    if wish.original and not image.hide_meta:
+        key, mime = image.original_key, image.content_type
+    else:
+        widths: dict[int, Any] = {v["width"]: v for v in image.variants if v["format"] == extension}
+        if not widths:
+            raise NotFound("This picture has no such format.", code="image_not_found")
+        wanted = None if wish.original else wish.width
+        width = best_width(wanted, image.width, sorted(widths))
+        key = f"media/{image.key}/{width if width in widths else max(widths)}.{extension}"
+        mime = _MIME[extension]
+    info = await store.head(key)
+    if info is None:
+        raise NotFound("This picture was not found.", code="image_not_found")
+    return send_object(request, store, info, {"content-type": mime, "cache-control": IMMUTABLE})
+
+
+routes = [
+    Route("/img/{key}/{transform}/{name}", picture, methods=["GET", "HEAD"], name="picture"),
+    Route("/img/{key}/{name}", picture, methods=["GET", "HEAD"]),
+]
