@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntFlag, StrEnum
 from typing import Literal
 
@@ -56,11 +57,47 @@ class Scope(IntFlag):
 
 NO_SCOPE = Scope(0)
 
+# What a key can be made with in one click (FEATURES U5).
+PRESETS = {
+    "ReadOnly": Scope.READ_ONLY,
+    "Creator": Scope.CREATOR,
+    "AIServices": Scope.AI_SERVICES,
+    "Full": Scope.FULL,
+}
+# Every bit that means something; the others are refused as a whole.
+KNOWN_SCOPES = Scope(int(Scope.FULL) | int(Scope.APP_BLOCKS_SUBMIT) | int(Scope.APP_BLOCKS_DEV_TUNNEL))
+
+
+class Onboarding(IntFlag):
+    """Steps that a new person takes, as bits (FEATURES A3)."""
+
+    TERMS = 1
+    PROFILE = 2
+    BROWSING_LEVELS = 4
+    BUZZ = 8
+    CREATOR_PROGRAM = 16
+    BANNED_CREATOR_PROGRAM = 32
+    RED_TERMS = 64
+
+    COMPLETE = 15
+
+
+class Relation(StrEnum):
+    """What one person decided about another."""
+
+    FOLLOW = "follow"
+    HIDE = "hide"
+    BLOCK = "block"
+
+
 # Browsing levels (FEATURES N1, N2): bits of what an item is and of what a viewer has asked for.
 PG, PG13, R, X, XXX, BLOCKED = 1, 2, 4, 8, 16, 32
 PUBLIC_MASK = PG
 SAFE_MASK = PG | PG13
 ALL_MASK = PG | PG13 | R | X | XXX
+LEVEL_LABELS = {PG: "PG", PG13: "PG-13", R: "R", X: "X", XXX: "XXX", BLOCKED: "Blocked"}
+
+SYSTEM_ID = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +115,9 @@ class Actor:
     muted: bool = False
     onboarded: bool = False
     key_id: int | None = None
+    session_id: int | None = None
+    # When the person last proved who they are in this session; None for keys.
+    proved_at: datetime | None = field(default=None, compare=False)
 
     @property
     def signed_in(self) -> bool:
@@ -118,4 +158,6 @@ class Actor:
 
 
 ANONYMOUS = Actor(id=None)
-SYSTEM = Actor(id=-1, username="civitas", role=Role.ADMIN, scopes=Scope.FULL, via="system", mask=ALL_MASK)
+SYSTEM = Actor(
+    id=SYSTEM_ID, username="civitas", role=Role.ADMIN, scopes=Scope.FULL, via="system", mask=ALL_MASK
+)

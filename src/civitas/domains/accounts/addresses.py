@@ -1,0 +1,58 @@
+"""E-mail addresses: their form, how they are compared, and which domains are not welcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from civitas.domains.accounts.tables import BlocklistEntry
+from civitas.kit.errors import Invalid
+
+LONGEST = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address as it is written, and as it is compared."""
+
+    written: str
+    folded: str
+
+    @property
+    def domain(self) -> str:
+        """The part after the @, folded."""
+        return self.folded.rpartition("@")[2]
+
+
+def read(text: str) -> Address:
+    """An address from what a person typed; nothing is looked up.
+
+    RFC 5321 lengths and RFC 6531 letters by email-validator. Private domains such as `studio.local` are
+    allowed, because instances live in private networks. Raises Invalid (`bad_email`).
+    """
+    try:
+        if len(text) > LONGEST + 64:
+            raise EmailNotValidError
+        found = validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        told = "This is not an e-mail address that mail can be sent to."
+        raise Invalid(told, code="bad_email", fields={"email": told}) from None
+    domain = found.ascii_domain.lower()
+    return Address(found.normalized, f"{found.local_part.lower()}@{domain}")
+
+
+async def check_welcome(session: AsyncSession, address: Address) -> None:
+    """Raise Invalid (`email_domain_blocked`) when the domain, or one above it, is on the blocklist."""
+    labels = address.domain.split(".")
+    above = [".".join(labels[start:]) for start in range(len(labels))]
+    blocked = await session.scalar(
+        select(BlocklistEntry.id)
+        .where(BlocklistEntry.kind == "email_domain", BlocklistEntry.value.in_(above))
+        .limit(1)
+    )
+    if blocked is not None:
+        told = "Addresses of this mail provider cannot be used here; use another one."
+        raise Invalid(told, code="email_domain_blocked", fields={"email": told})
