@@ -255,11 +255,7 @@ class Mirror:
             "nsfw": model.nsfw,
             "poi": raw.get("poi") is True,
             "minor": raw.get("minor") is True,
-            "source": {
-                "url": f"{self._source.url}/models/{model.id}",
-                "creator": model.creator or None,
-                "platform": self._platform,
-            },
+            "source": self._origin(model),
         }
         body |= {key: raw[key] for key in _PERMISSIONS if raw.get(key) is not None}
         if isinstance(raw.get("allowCommercialUse"), str):
@@ -269,6 +265,15 @@ class Mirror:
         if raw.get("checkpointType"):
             body["checkpointType"] = raw["checkpointType"]
         return body
+
+    def _origin(self, model: RemoteModel) -> dict[str, str]:
+        """Where the model was first published: a mirror of a mirror names the original."""
+        told = as_dict(model.raw.get("source"))
+        origin = {key: as_text(told.get(key)) for key in ("url", "creator", "platform")}
+        if not origin["url"]:
+            url = f"{self._source.url}/models/{model.id}"
+            origin = {"url": url, "creator": model.creator, "platform": self._platform}
+        return {key: value for key, value in origin.items() if value}
 
 
 def _refusal(version: RemoteVersion, files: list[RemoteFile]) -> str | None:
