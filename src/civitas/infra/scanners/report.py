@@ -87,7 +87,7 @@ class Scanner(Protocol):
     """Anything that can say whether a file is safe."""
 
     async def scan(self, source: Path | AsyncIterator[bytes], *, filename: str, size: int) -> ScanReport:
-        """Scan a local file, or a stream of `size` bytes; `filename` is the uploader's, of which only the ending counts.
+        """Scan a local file or a stream of `size` bytes; of `filename`, the uploader's, only the ending counts.
 
         Never raises for what is in the file or for its own failures: those are `error` reports.
         """
