@@ -90,7 +90,7 @@ class LocalStore:
                 async for piece in pieces:
                     yield piece
         finally:
-            self._pool.submit(held.close)
+            await self._close(held.close)
 
     async def put(self, key: str, body: bytes | AsyncIterator[bytes], content_type: str) -> ObjectInfo:
         target = self._path(key)
@@ -100,7 +100,7 @@ class LocalStore:
             await self._run(writer.absorb, b"")
             await self._run(writer.finish, target)
         finally:
-            self._pool.submit(writer.close)
+            await self._close(writer.close)
         if (info := await self.head(key)) is None:
             raise no_such_object()
         return info
@@ -169,7 +169,7 @@ class LocalStore:
             await self._pour(_within(body, number, writer.size), writer.absorb)
             return await self._run(writer.finish, promised)
         finally:
-            self._pool.submit(writer.close)
+            await self._close(writer.close)
 
     async def list_parts(self, key: str, handle: str) -> list[PartInfo]:
         return list((await self._run(self._upload(key, handle).parts)).values())
@@ -180,13 +180,11 @@ class LocalStore:
         asked = None if parts is None else list(parts)
         try:
             await self._run(self._upload(key, handle).complete, self._path(key), asked)
-        except FileNotFoundError:
-            raise no_such_upload() from None
-        except NotFound:
+        except (FileNotFoundError, NotFound):
             # keys are never reused: the upload being over and the object there means that this was done
             if info := await self.head(key):
                 return info
-            raise
+            raise no_such_upload() from None
         if (info := await self.head(key)) is None:
             raise no_such_object()
         return info
@@ -214,6 +212,10 @@ class LocalStore:
 
     async def _run(self, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.wrap_future(self._pool.submit(job, *args, **kwargs))
+
+    async def _close(self, close: Callable[[], None]) -> None:
+        # shielded: the file is let go even when the owner is cancelled while it waits for that
+        await asyncio.shield(asyncio.wrap_future(self._pool.submit(close)))
 
     async def _pour(self, body: AsyncIterator[bytes], absorb: Callable[[bytes | bytearray], None]) -> None:
         """Hand `body` to `absorb` in blocks of about 1 MiB, the next one filling while this one is written."""

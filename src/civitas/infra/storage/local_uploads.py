@@ -104,9 +104,17 @@ class LocalUpload:
         return dict(sorted(found.items()))
 
     def complete(self, target: Path, asked: list[NamedPart] | None) -> None:
-        """Give the data its key. Raises Invalid, Conflict (`key_taken`), NotFound (`no_such_upload`)."""
-        have = self.parts()
-        self.plan.settle(have, asked)
+        """Give the data its key. Raises Invalid, Conflict (`key_taken`); NotFound or FileNotFoundError when over."""
+        turn = HeldFile(self.folder / "plan", os.O_RDONLY)
+        try:
+            # one at a time: the next one then finds the upload gone and the object there
+            turn.work(lambda fd: fcntl.flock(fd, fcntl.LOCK_EX))
+            self._complete(target, asked)
+        finally:
+            turn.close()
+
+    def _complete(self, target: Path, asked: list[NamedPart] | None) -> None:
+        self.plan.settle(self.parts(), asked)
         with told_plainly():
             if not self._placed_before_a_crash(target):
                 fd = os.open(self.data, os.O_RDWR | os.O_CLOEXEC)
