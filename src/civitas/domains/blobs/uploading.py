@@ -8,6 +8,7 @@ from __future__ import annotations
 import mimetypes
 import re
 import uuid
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import func, select
@@ -227,3 +228,16 @@ async def _fail(session: AsyncSession, upload: Upload, code: str, message: str) 
     upload.error_code, upload.error_message = code, message
     await publish(session, UploadFailed(upload.id, upload.person_id, code))
     return upload.storage_key
+
+
+async def of_person(
+    session: AsyncSession, actor: Actor, *, status: str, limit: int = 200
+) -> Sequence[Upload]:
+    """The actor's uploads of one status, newest first."""
+    found = await session.scalars(
+        select(Upload)
+        .where(Upload.person_id == actor.require(), Upload.status == status)
+        .order_by(Upload.created_at.desc())
+        .limit(limit)
+    )
+    return found.all()

@@ -150,6 +150,18 @@ async def of_version(session: AsyncSession, version_id: int) -> Sequence[Image]:
     return found.all()
 
 
+async def own_of_version(session: AsyncSession, actor: Actor, *, version_id: int) -> Sequence[Image]:
+    """The pictures of one's own version, those being decoded or refused included."""
+    model = await session.scalar(
+        select(Model)
+        .join(ModelVersion, ModelVersion.model_id == Model.id)
+        .where(ModelVersion.id == version_id)
+    )
+    if model is None or not catalog_policy.can_edit(actor, model):
+        raise NotFound("This version was not found among yours.", code="version_not_found")
+    return await of_version(session, version_id)
+
+
 async def refresh(session: AsyncSession, version_id: int) -> None:
     """Tell the catalogue what a version's pictures are now."""
     ready = [image for image in await of_version(session, version_id) if image.status == "ready"]

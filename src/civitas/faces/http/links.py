@@ -32,3 +32,8 @@ def with_query(request: Request, **changes: str | None) -> str:
 def client_address(request: Request) -> str:
     """The caller's address; trusted proxies have been looked through before."""
     return request.client.host if request.client else "unknown"
+
+
+def absolute(request: Request, url: str) -> str:
+    """A link that the local store made without a host, with this instance's; others stay as they are."""
+    return f"{base_url(request)}{url}" if url.startswith("/") else url
