@@ -10,6 +10,7 @@ from PIL import Image
 
 _DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$%*+,-.:;=?@[]^_{|}~"
 _SAMPLE: Final = 32
+_MARGIN: Final = 48
 
 
 def blurhash(image: Image.Image) -> str:
@@ -40,7 +41,7 @@ def dominant(image: Image.Image) -> str:
 
 
 def phash(image: Image.Image) -> str:
-    """64-bit perceptual hash: the 8 x 8 lowest frequencies of a 32 x 32 cosine transform, each above their median or not.
+    """64-bit perceptual hash: the 8 x 8 lowest frequencies of a 32 x 32 cosine transform, above their median or not.
 
     Scaling, recompression and small changes of colour move few bits. 16 hex digits.
     """
@@ -51,7 +52,8 @@ def phash(image: Image.Image) -> str:
         for y in range(_SAMPLE)
     ]
     low = [sum(rows[y][u] * wave[y] for y in range(_SAMPLE)) for wave in waves for u in range(8)]
-    middle = sorted(low[1:])[31]
+    # The margin keeps frequencies that a symmetrical picture lacks from turning with the noise of recompression.
+    middle = sorted(low[1:])[31] + _MARGIN
     bits = 0
     for value in low:
         bits = bits << 1 | (value > middle)
