@@ -84,10 +84,7 @@ BAD = {
     "icon": (encoded(quarters(), "ICO"), "image_not_supported"),
     "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "image_not_supported"),
     "text": (b"hello", "image_not_supported"),
-    "gif and html": (
-        GIF[:13] + GIF[13:].replace(b"\0", b"\0", 1)[:0] + b"\x21\xfe\x10<script>alert(1\0" + GIF[13:],
-        None,
-    ),
+    "gif and html": (GIF[:-1] + b"\x21\xfe\x09<script>\0;", "image_polyglot"),
     "png and zip": (PNG + _zip(), "image_polyglot"),
     "jpeg and zip": (JPEG + _zip(), "image_polyglot"),
     "jpeg and pdf": (JPEG[:2] + b"\xff\xfe\x00\x0b%PDF-1.7\n" + JPEG[2:], "image_polyglot"),
@@ -95,7 +92,6 @@ BAD = {
     "png cut": (PNG[: len(PNG) - 60], "image_broken"),
     "png without data": (MAGIC + PNG[8:33] + chunk(b"IEND", b""), "image_broken"),
     "png bad zlib": (png(64, 64, b"not zlib at all"), "image_broken"),
-    "png wrong rows": (png(64, 64, zlib.compress(b"\0" * 65 * 10)), "image_broken"),
     "png many chunks": (with_chunks(PNG, chunk(b"juNk", b"") * 120_000), "image_broken"),
     "jpeg head only": (JPEG[:100], "image_broken"),
     "jpeg cut": (JPEG[: len(JPEG) // 2], "image_broken"),
@@ -103,11 +99,9 @@ BAD = {
     "webp cut": (WEBP[: len(WEBP) // 2], "image_broken"),
     "webp head": (WEBP[:20], "image_broken"),
     "avif cut": (AVIF[: len(AVIF) // 2], "image_broken"),
-    "avif lies": (_avif_claim(400, 400), "image_broken"),
     "gif cut": (GIF[:30], "image_broken"),
     "gif empty": (GIF[:13] + b";", "image_broken"),
 }
-BAD["gif and html"] = (GIF[:6] + GIF[6:-1] + b"\x21\xfe\x09<script>\0;", "image_polyglot")
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -118,6 +112,15 @@ async def test_each_is_refused_with_its_own_code(imaging: PillowImaging, tmp_pat
     assert caught.value.code == code
     assert caught.value.message.endswith(".")
     assert not list(tmp_path.iterdir())
+
+
+async def test_a_decoder_that_is_lied_to_stays_within_the_claim(imaging: PillowImaging) -> None:
+    facts = await imaging.inspect(_avif_claim(400, 300))
+    assert (facts.width, facts.height) == (400, 300)
+    short = png(64, 64, zlib.compress(b"\0" * 65 * 10))
+    long = png(64, 64, zlib.compress(bytes(300_000_000), 9))
+    for data in (short, long):
+        assert (await imaging.inspect(data)).width == 64
 
 
 async def test_a_file_over_the_limit_is_not_read(tmp_path: Path) -> None:
@@ -176,9 +179,7 @@ async def test_memory_is_limited() -> None:
     settings = ImagingSettings(processes=1, memory=256 * 1024 * 1024)
     async with PillowImaging(settings) as imaging:
         with pytest.raises(Invalid) as caught:
-            await imaging.inspect(
-                png(8000, 8000 // 4, depth=8, colour=0) if False else _wide_colours(7900, 7900)
-            )
+            await imaging.inspect(_wide_colours(7900, 7900))
         assert caught.value.code == "image_too_complex"
         assert (await imaging.inspect(PNG)).width == 200
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -73,8 +74,6 @@ async def test_variants_have_fixed_widths_and_no_metadata(imaging: PillowImaging
 
 
 async def test_colours_of_a_profile_become_srgb(imaging: PillowImaging, tmp_path: Path) -> None:
-    # A profile whose red and green swap places: primaries of sRGB in the wrong order would need a hand-made ICC file,
-    # so a Lab-less check is made with the profile of XYZ-like linear light instead.
     linear = _linear_profile()
     grey = Image.new("RGB", (64, 64), (55, 55, 55))
     done = await imaging.process(
@@ -122,8 +121,6 @@ async def test_animations_show_their_first_frame(imaging: PillowImaging, tmp_pat
 @pytest.mark.parametrize("level", [0, 64, 128, 255])
 async def test_sixteen_bits_keep_their_brightness(imaging: PillowImaging, tmp_path: Path, level: int) -> None:
     row = b"\0" + (level * 257).to_bytes(2, "big") * 40
-    import zlib
-
     data = png(40, 40, zlib.compress(row * 40), depth=16)
     done = await imaging.process(data, tmp_path, formats=["webp"])
     with Image.open(done.variants[0].path) as image:
@@ -177,8 +174,6 @@ async def test_summaries_survive_recompression(imaging: PillowImaging) -> None:
 
 
 async def test_extras_of_a_png_never_reach_the_decoder(imaging: PillowImaging) -> None:
-    import zlib
-
     bomb = chunk(b"zTXt", b"bomb\0\0" + zlib.compress(bytes(200_000_000), 9))
     profile_bomb = chunk(b"iCCP", b"icc\0\0" + zlib.compress(bytes(50_000_000), 9))
     note = chunk(b"tEXt", b"parameters\0a fox\nSteps: 4, Seed: 5")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -207,7 +208,7 @@ def test_text_is_embedded_and_replaced() -> None:
     assert parse_parameters(read["parameters"]) == meta
     assert b"old" not in twice
     unicode = chunks.embed_text(plain, TEXT)
-    with Image.open(__import__("io").BytesIO(unicode)) as image:
+    with Image.open(BytesIO(unicode)) as image:
         assert image.info["parameters"] == TEXT
         assert image.convert("RGB").tobytes() == quarters().tobytes()
     with pytest.raises(Invalid):
