@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from civitas.infra.queue.registry import REGISTRY
 
-DOMAINS = ("accounts", "blobs", "catalog", "gallery")
+DOMAINS = ("accounts", "blobs", "catalog")
 
 
 def wire() -> None:

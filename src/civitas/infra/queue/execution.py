@@ -55,12 +55,13 @@ async def execute(context: TaskContext, task: str, arguments: dict[str, Any]) ->
 async def _hear(context: TaskContext, listener: Listener, arguments: dict[str, Any]) -> None:
     event = listener.adapter.validate_python(arguments["body"])
     async with context.unit() as session:
-        first = await session.execute(
+        first = await session.scalar(
             insert(HeardEvent)
             .values(event_id=uuid.UUID(arguments["event"]), listener=listener.name)
             .on_conflict_do_nothing()
+            .returning(HeardEvent.listener)
         )
-        if first.rowcount:
+        if first is not None:
             await listener.run(session, event)
 
 

@@ -37,10 +37,11 @@ class _BackOff(BaseRetryStrategy):
 
 
 class TaskRunner:
-    """Runs tasks of the given queues until it is stopped."""
+    """Runs tasks of the given queues until it is stopped; with `schedules`, also what is due by the clock."""
 
-    def __init__(self, dsn: str, context: TaskContext) -> None:
+    def __init__(self, dsn: str, context: TaskContext, *, schedules: bool = True) -> None:
         self._context = context
+        self._schedules = schedules
         self.app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 conninfo=dsn,
@@ -58,6 +59,8 @@ class TaskRunner:
         back_off = _BackOff()
         for task in (MESSAGE_TASK, EVENT_TASK):
             self.app.task(name=task, retry=back_off, pass_context=True)(self._run)
+        if not self._schedules:
+            return
         scheduled = self.app.task(name=execution.SCHEDULE_TASK, pass_context=True)(self._run_scheduled)
         rescue = self.app.task(name="civitas.rescue")(self._rescue)
         self.app.periodic(cron="* * * * *", periodic_id="rescue", queueing_lock="civitas.rescue")(rescue)
