@@ -1,0 +1,70 @@
+"""A very small application around the style guide, for the tests of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from civitas.faces.web import styleguide
+from civitas.faces.web.assets import static_routes
+from civitas.faces.web.error_pages import error_page
+from civitas.faces.web.shell import Flash, Shell, Viewer, theme_of
+
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+
+
+async def _with_policy(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    signed_in = "stranger" not in request.query_params
+    request.state.shell = Shell(
+        viewer=Viewer(1, "mira.vell", unread=3) if signed_in else None,
+        csrf_token="token",
+        theme=theme_of(request),
+        flash=(Flash("ok", "Welcome back"),) if "flash" in request.query_params else (),
+        path=request.url.path,
+        direction="rtl" if "rtl" in request.query_params else "ltr",
+    )
+    response = await call_next(request)
+    response.headers["Content-Security-Policy"] = POLICY
+    return response
+
+
+async def _error(request: Request) -> Response:
+    status = int(request.path_params["status"])
+    return error_page(request, status, retry_after=12 if status == 429 else None, request_id="01J9ZK4T")
+
+
+async def _suggest(request: Request) -> Response:
+    word = request.query_params["q"]
+    items = [
+        {"title": f"{word} one", "href": "/models/1", "subtitle": "LoRA", "icon": "cube"},
+        {"title": f"{word} elsewhere", "href": "https://example.org/"},
+    ]
+    return Response(
+        orjson.dumps({"groups": [{"label": "Models", "items": items}]}), media_type="application/json"
+    )
+
+
+def make_app() -> Starlette:
+    """The style guide, the error pages and the static files under the policy that the product sends."""
+    return Starlette(
+        routes=[
+            Route("/styleguide", styleguide.show),
+            Route("/error/{status:int}", _error),
+            Route("/search/suggest", _suggest),
+            *static_routes(),
+        ],
+        middleware=[Middleware(BaseHTTPMiddleware, dispatch=_with_policy)],
+    )
+
+
+app = make_app()
