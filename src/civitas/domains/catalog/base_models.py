@@ -171,6 +171,19 @@ def packaged() -> Registry:
     return load()
 
 
+_chosen: list[Registry] = []
+
+
+def use(registry: Registry) -> None:
+    """Make this the registry of the process; called once at start, when an operator has additions."""
+    _chosen[:] = [registry]
+
+
+def current() -> Registry:
+    """The registry of the process: the one given to `use`, else `packaged`."""
+    return _chosen[0] if _chosen else packaged()
+
+
 def _bad(reason: str) -> Invalid:
     return Invalid(f"The base model data is wrong: {reason}.", code="bad_data_file")
 
