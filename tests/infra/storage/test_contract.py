@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import random
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
@@ -16,7 +17,7 @@ from civitas.infra.storage.multipart import MIN_PART
 from civitas.infra.storage.s3 import S3Store
 from civitas.infra.storage.store import MIB, PartRef, Store
 from civitas.kit.clock import now
-from civitas.kit.errors import Conflict, Invalid, NotFound
+from civitas.kit.errors import Conflict, Invalid, NotFound, TooLarge
 
 from .conftest import pieces
 
@@ -66,11 +67,11 @@ async def test_put_takes_a_stream_and_replaces(store: Store) -> None:
 
 
 async def test_a_stream_that_breaks_leaves_nothing(store: Store) -> None:
-    async def broken():
+    async def broken() -> AsyncIterator[bytes]:
         yield b"x" * (2 * MIB)
-        raise ConnectionResetError
+        raise TooLarge("More than you said.")
 
-    with pytest.raises(Exception):  # noqa: B017  obstore wraps what the stream raises
+    with pytest.raises(TooLarge, match="More than you said"):
         await store.put("a/broken.bin", broken(), "text/plain")
     assert await store.head("a/broken.bin") is None
 

@@ -47,6 +47,7 @@ _PUT_CHUNK = 8 * MIB
 _PUT_AT_ONCE = 2
 _READS_AHEAD = 3
 _DELETED_AT_ONCE = 1000
+PAGE = 1000
 _FULL = ("XMinioStorageFull", "QuotaExceeded", "InsufficientStorage")
 
 
@@ -210,7 +211,9 @@ class S3Store:
         found: list[PartInfo] = []
         marker = 0
         while True:
-            page = await self._ask("list_parts", key, UploadId=upload_id, PartNumberMarker=marker)
+            page = await self._ask(
+                "list_parts", key, UploadId=upload_id, PartNumberMarker=marker, MaxParts=PAGE
+            )
             found += [
                 PartInfo(
                     part["PartNumber"], part["Size"], part["ETag"].strip('"'), part.get("ChecksumSHA256")
@@ -265,7 +268,11 @@ class S3Store:
         while True:
             page = await _in_thread(
                 partial(
-                    self._control.list_multipart_uploads, Bucket=self._bucket, Prefix=self._prefix, **markers
+                    self._control.list_multipart_uploads,
+                    Bucket=self._bucket,
+                    Prefix=self._prefix,
+                    MaxUploads=PAGE,
+                    **markers,
                 )
             )
             for upload in page.get("Uploads", []):
@@ -330,7 +337,8 @@ def _told_plainly() -> Iterator[None]:
         if code in ("PreconditionFailed", "ConditionalRequestConflict"):
             raise key_taken() from None
         raise _unanswered(str(code)) from error
-    except (BotoCoreError, BaseError) as error:
+    except (BotoCoreError, BaseError, FileNotFoundError) as error:
+        # FileNotFoundError: where a missing object means something it is caught before; here the bucket is missing
         raise _unanswered(str(error)) from error
 
 

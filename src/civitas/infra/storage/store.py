@@ -96,7 +96,10 @@ class Store(Protocol):
         ...
 
     async def put(self, key: str, body: bytes | AsyncIterator[bytes], content_type: str) -> ObjectInfo:
-        """Write a whole object; all of it appears at once, and an object already there is replaced."""
+        """Write a whole object; all of it appears at once, and an object already there is replaced.
+
+        What `body` raises is passed on, and nothing was written then.
+        """
         ...
 
     async def delete(self, key: str) -> None:
