@@ -424,8 +424,10 @@ def test_opening(tmp_path: Path) -> None:
     assert isinstance(store, LocalStore)
     assert store.root == tmp_path / "elsewhere"
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(NotADirectoryError):
-        open_store(StorageSettings(local_path=tmp_path / "file" / "x"), tmp_path, KEY)
+    for path in (tmp_path / "file", tmp_path / "file" / "x"):
+        with pytest.raises(Unavailable) as caught:
+            open_store(StorageSettings(local_path=path), tmp_path, KEY)
+        assert caught.value.code == "storage_closed"
 
 
 @pytest.mark.parametrize(

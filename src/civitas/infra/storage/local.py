@@ -45,7 +45,7 @@ from civitas.infra.storage.store import (
     StaleMultipart,
 )
 from civitas.kit.clock import now
-from civitas.kit.errors import NotFound
+from civitas.kit.errors import NotFound, Unavailable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -67,9 +67,14 @@ class LocalStore:
         self.links = links
         self._uploads = self.root / ".uploads"
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
-        with told_plainly():
-            self._uploads.mkdir(parents=True, exist_ok=True, mode=0o750)
-            sweep(self._uploads, (now() - LEFTOVERS_AFTER).timestamp())
+        try:
+            with told_plainly():
+                self._uploads.mkdir(parents=True, exist_ok=True, mode=0o750)
+                sweep(self._uploads, (now() - LEFTOVERS_AFTER).timestamp())
+        except OSError as error:
+            raise Unavailable(
+                f"The storage folder {self.root} cannot be made; set another one.", code="storage_closed"
+            ) from error
 
     async def head(self, key: str) -> ObjectInfo | None:
         return await self._run(self._head, check_key(key))
