@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -72,8 +73,13 @@ def state_from(house: House) -> State:
 def shielded(app: FastAPI, settings: Settings) -> ASGIApp:
     """The app behind its outer layers."""
     endpoint = settings.storage.s3_public_endpoint or settings.storage.s3_endpoint
+    inner: ASGIApp = app
+    if settings.site.trusted_hosts:
+        inner = TrustedHostMiddleware(
+            app, allowed_hosts=[*settings.site.trusted_hosts, "localhost", "127.0.0.1"]
+        )
     guarded: ASGIApp = Shield(
-        app,
+        inner,
         policy=content_security_policy(_storage_origins(settings, endpoint)),
         max_body=int(settings.site.max_body_mb * MIB),
         max_part=settings.site.max_part_mb * MIB + 64 * 1024,
