@@ -1,0 +1,86 @@
+-- name: take_count_changes
+WITH gone AS (
+    DELETE FROM count_changes
+     WHERE id IN (SELECT id FROM count_changes ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    RETURNING kind, key, change)
+SELECT kind, key, sum(change)::bigint FROM gone GROUP BY kind, key HAVING sum(change) <> 0
+ ORDER BY kind, key;
+
+-- name: add_to_words
+INSERT INTO search_words AS w (word, models)
+SELECT * FROM unnest(%(keys)b::text[], %(changes)b::bigint[])
+    ON CONFLICT (word) DO UPDATE SET models = w.models + excluded.models
+RETURNING word;
+
+-- name: add_forms
+INSERT INTO search_forms (form, word)
+SELECT * FROM unnest(%(forms)b::text[], %(words)b::text[])
+    ON CONFLICT DO NOTHING;
+
+-- name: words_without_forms
+SELECT w.word FROM search_words w
+ WHERE w.word = ANY(%(keys)s) AND NOT EXISTS (SELECT FROM search_forms f WHERE f.word = w.word);
+
+-- name: drop_unused_words
+DELETE FROM search_words WHERE word = ANY(%(keys)s) AND models <= 0;
+
+-- name: add_to_tags
+UPDATE tags t SET model_count = greatest(0, t.model_count + c.change)
+  FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(name, change)
+ WHERE t.name = c.name;
+
+-- name: add_to_people
+UPDATE people p SET model_count = greatest(0, p.model_count + c.change)
+  FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(id, change)
+ WHERE p.id = c.id::bigint;
+
+-- name: forget_counts
+TRUNCATE count_changes, search_words, search_forms;
+
+-- name: recount_words
+INSERT INTO search_words (word, models)
+SELECT word, ndoc FROM ts_stat('SELECT terms FROM model_listings') WHERE word NOT LIKE '=%';
+
+-- name: recount_tags
+WITH counted AS (
+    SELECT substr(f.facet, 2) AS name, count(*) AS models
+      FROM model_listings l CROSS JOIN LATERAL unnest(l.facets) AS f(facet)
+     WHERE f.facet LIKE '#%' GROUP BY 1)
+UPDATE tags t SET model_count = coalesce(c.models, 0)
+  FROM tags t2 LEFT JOIN counted c ON c.name = t2.name
+ WHERE t.id = t2.id AND t.model_count <> coalesce(c.models, 0);
+
+-- name: recount_people
+WITH counted AS (SELECT person_id, count(*) AS models FROM model_listings GROUP BY 1)
+UPDATE people p SET model_count = coalesce(c.models, 0)
+  FROM people p2 LEFT JOIN counted c ON c.person_id = p2.id
+ WHERE p.id = p2.id AND p.model_count <> coalesce(c.models, 0);
+
+-- name: words_after
+SELECT word FROM search_words WHERE word > %(after)s ORDER BY word LIMIT %(limit)s;
+
+-- name: fold_downloads
+WITH batch AS (
+    UPDATE downloads SET folded = true
+     WHERE id IN (SELECT id FROM downloads WHERE NOT folded ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED)
+    RETURNING version_id),
+by_version AS (
+    SELECT b.version_id, v.model_id, count(*) AS n
+      FROM batch b JOIN model_versions v ON v.id = b.version_id GROUP BY 1, 2),
+versions AS (
+    INSERT INTO version_metrics AS m (version_id, downloads)
+    SELECT version_id, n FROM by_version ORDER BY version_id
+        ON CONFLICT (version_id) DO UPDATE SET downloads = m.downloads + excluded.downloads),
+models AS (
+    INSERT INTO model_metrics AS m (model_id, downloads)
+    SELECT model_id, sum(n) FROM by_version GROUP BY model_id ORDER BY model_id
+        ON CONFLICT (model_id) DO UPDATE SET downloads = m.downloads + excluded.downloads
+    RETURNING model_id)
+SELECT model_id, (SELECT count(*) FROM batch) FROM models;
+
+-- name: count_favourites
+INSERT INTO model_metrics AS m (model_id, favourites)
+SELECT i.id, (SELECT count(*) FROM model_engagements e WHERE e.model_id = i.id AND e.kind = 'favourite')
+  FROM unnest(%(ids)s::bigint[]) AS i(id) WHERE EXISTS (SELECT FROM models WHERE models.id = i.id)
+    ON CONFLICT (model_id) DO UPDATE SET favourites = excluded.favourites;
+
