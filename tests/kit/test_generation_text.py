@@ -125,7 +125,7 @@ def test_a_hostile_megabyte_is_read_quickly(unit: str) -> None:
     for text in (flood, f"p\nSteps: 20, Size: 8x8, {flood}", f"p\nSteps: 20, Hashes: [{flood}"):
         started = time.process_time()
         meta = parse_parameters(text)
-        assert time.process_time() - started < 0.25
+        assert time.process_time() - started < 0.5
         assert len(meta) <= 450
 
 

@@ -70,6 +70,7 @@ BAD = {
     "tiny": (encoded(quarters(15, 15), "PNG"), "image_too_small"),
     "zero": (png(0, 0, b"x"), "image_too_small"),
     "gif frames": (_gif(5_000), "image_too_many_frames"),
+    "gif blocks": (GIF[:13] + b"\x21\xfe\0" * 4_000_000, "image_broken"),
     "apng frames": (with_chunks(PNG, chunk(b"acTL", struct.pack(">II", 2**31, 0))), "image_too_many_frames"),
     "svg": (
         b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
@@ -164,10 +165,12 @@ async def test_damage_anywhere_is_a_fault_or_a_picture(imaging: PillowImaging) -
                 assert facts.size == len(damaged)
 
 
-async def test_one_slow_image_is_stopped_and_the_next_is_served(tmp_path: Path) -> None:
-    async with PillowImaging(ImagingSettings(processes=1, wall_seconds=0.25)) as imaging:
-        assert (await imaging.inspect(PNG)).width == 200
-        heavy = encoded(Image.effect_noise((3000, 3000), 80).convert("RGB"), "JPEG", quality=95)
+@pytest.mark.parametrize("limit", [{"wall_seconds": 1.5}, {"cpu_seconds": 1}], ids=["wall", "cpu"])
+async def test_one_slow_image_is_stopped_and_the_next_is_served(
+    tmp_path: Path, limit: dict[str, float]
+) -> None:
+    heavy = encoded(Image.effect_noise((2048, 7000), 80).convert("RGB"), "JPEG", quality=80)
+    async with PillowImaging(ImagingSettings.model_validate({"processes": 1, **limit})) as imaging:
         with pytest.raises(Invalid) as caught:
             await imaging.process(heavy, tmp_path)
         assert caught.value.code == "image_too_slow"

@@ -215,3 +215,12 @@ def test_text_is_embedded_and_replaced() -> None:
         chunks.embed_text(b"GIF89a", "x")
     with pytest.raises(ValueError, match="keyword"):
         chunks.embed_text(plain, "x", keyword="k" * 80)
+
+
+async def test_many_compressed_bombs_cost_little(imaging: PillowImaging) -> None:
+    packed = zlib.compress(bytes(3_000_000), 9)[:-20] + b"damaged"
+    bombs = [chunk(b"zTXt", b"a\0\0" + packed), chunk(b"iCCP", b"a\0\0" + packed)] * 3000
+    started = time.monotonic()
+    facts = await imaging.inspect(with_chunks(encoded(quarters(), "PNG"), *bombs))
+    assert time.monotonic() - started < 10
+    assert facts.width == 64

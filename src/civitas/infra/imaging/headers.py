@@ -164,7 +164,7 @@ def _gif(data: bytes, limits: ImagingSettings) -> tuple[int, int, int]:
     at = 13 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)
     frames = steps = 0
     while at < len(data) and frames <= limits.max_frames:
-        block = data[at]
+        block, steps = data[at], steps + 1
         if block == 0x2C:
             left, top, wide, high, flags = struct.unpack_from("<HHHHB", data, at + 1)
             width, height, frames = max(width, left + wide), max(height, top + high), frames + 1
@@ -175,8 +175,10 @@ def _gif(data: bytes, limits: ImagingSettings) -> tuple[int, int, int]:
             break
         while at < len(data) and data[at]:
             at, steps = at + 1 + data[at], steps + 1
-            if steps > _MAX_STEPS * 5:
-                raise too_many_frames(limits)
+            if steps > 5 * _MAX_STEPS:
+                break
+        if steps > 5 * _MAX_STEPS:
+            raise broken("it has an absurd number of blocks")
         at += 1
     if not frames:
         raise broken("it holds no picture")

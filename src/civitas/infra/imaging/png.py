@@ -54,12 +54,18 @@ def read_facts(data: bytes) -> PngFacts:
 def read_text(data: bytes, *, entries: int, characters: int) -> PngText:
     """tEXt, zTXt, iTXt and eXIf, at most `entries` of them and `characters` in all; damaged ones are passed over."""
     text: dict[str, str] = {}
-    exif, left = b"", characters
+    exif, left, tries = b"", characters, 0
     for kind, start, end in _chunks(data):
         if kind == b"eXIf" and end - start <= 1024 * 1024:
             exif = data[start:end]
-        if kind not in (b"tEXt", b"zTXt", b"iTXt") or len(text) >= entries or left <= 0:
+        if (
+            kind not in (b"tEXt", b"zTXt", b"iTXt")
+            or len(text) >= entries
+            or tries >= 2 * entries
+            or left <= 0
+        ):
             continue
+        tries += 1
         key, _, _ = data[start : min(end, start + 80)].partition(b"\0")
         body = start + len(key) + 1
         if not 0 < len(key) < 80 or body > end:
@@ -76,10 +82,12 @@ def without_extras(data: bytes) -> bytes:
 
     Text, animation and anything after the end are gone, so nothing in them can reach a decoder.
     """
-    kept = [MAGIC]
+    kept, profiles = [MAGIC], 0
     for kind, start, end in _chunks(data):
-        if kind == b"iCCP" and not _sound_profile(data[start:end]):
-            continue
+        if kind == b"iCCP":
+            profiles += 1
+            if profiles > 1 or not _sound_profile(data[start:end]):
+                continue
         if kind in _NEEDED or kind == b"iCCP":
             kept.append(data[start - 8 : end + 4])
         if kind == b"IEND":
