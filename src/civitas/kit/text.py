@@ -33,6 +33,13 @@ def clean_line(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def clean_block(text: str) -> str:
+    """Several lines of visible text: every line as by `clean_line`, no blank lines at the ends, never two inside."""
+    lines = [clean_line(line) for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    kept = [line for at, line in enumerate(lines) if line or (at > 0 and lines[at - 1])]
+    return "\n".join(kept).strip("\n")
+
+
 def ascii_filename(name: str, fallback: str = "file", limit: int = 150) -> str:
     """A file name that every system and every old client can store: ASCII, no path, no quote, no `=`.
 

@@ -190,7 +190,7 @@ async def mine(session: AsyncSession, actor: Actor) -> list[KeyInfo]:
     return [_info(row) for row in rows]
 
 
-async def lower_limit(
+async def set_limit(
     session: AsyncSession, actor: Actor, *, key_id: int, buzz_limit: Sequence[dict[str, Any]] | None
 ) -> None:
     """Change what a key may spend; NotFound when it is not the actor's."""

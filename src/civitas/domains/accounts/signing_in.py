@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,11 +14,11 @@ from civitas.domains.accounts.actors import COLUMNS, actor_from
 from civitas.domains.accounts.mail_links import Purpose
 from civitas.domains.accounts.policy import require_browser
 from civitas.domains.accounts.sessions import Browser, SignedIn
-from civitas.domains.accounts.tables import Ceremony, Person, PersonSession
+from civitas.domains.accounts.tables import Ceremony, Identity, Passkey, Person, PersonSession
 from civitas.domains.accounts.types import Actor
 from civitas.infra.db.changes import count_changed
 from civitas.kit import clock
-from civitas.kit.errors import Invalid, Unauthorised
+from civitas.kit.errors import Conflict, Invalid, Unauthorised
 from civitas.kit.ids import digest, new_secret
 
 SECOND_STEP_LIFETIME = timedelta(minutes=10)
@@ -207,6 +207,24 @@ async def proved(session: AsyncSession, actor: Actor) -> SignedIn:
         update(PersonSession).where(PersonSession.id == actor.session_id).values(proved_at=clock.now())
     )
     return await sessions.rotate(session, actor)
+
+
+async def require_way_in(session: AsyncSession, person_id: int) -> None:
+    """Raise Conflict (`last_way_in`) when nothing is left by which this person can sign in."""
+    ways = await session.scalar(
+        select(
+            or_(
+                Person.password_hash.is_not(None),
+                Person.email_verified_at.is_not(None),
+                select(Passkey.id).where(Passkey.person_id == person_id).exists(),
+                select(Identity.id).where(Identity.person_id == person_id).exists(),
+            )
+        ).where(Person.id == person_id)
+    )
+    if not ways:
+        raise Conflict(
+            "Nothing else opens your account; set a password or an address first.", code="last_way_in"
+        )
 
 
 async def sweep(session: AsyncSession) -> int:

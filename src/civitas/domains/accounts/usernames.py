@@ -26,15 +26,15 @@ def reserved() -> frozenset[str]:
     return frozenset(data.read_text(encoding="utf-8").split())
 
 
-def check_form(username: str) -> str:
-    """The name as given when it has the right form and is not reserved.
+def check_form(username: str, *, reserved_too: bool = False) -> str:
+    """The name as given when it has the right form and, unless `reserved_too`, is not reserved.
 
     Raises Invalid (`bad_username`, `username_reserved`) with the field named.
     """
     if not _FORM.fullmatch(username):
         told = f"Use {SHORTEST} to {LONGEST} letters (A-Z), digits and underscores."
         raise Invalid(f"This username cannot be used. {told}", code="bad_username", fields={"username": told})
-    if username.lower() in reserved():
+    if not reserved_too and username.lower() in reserved():
         raise _reserved()
     return username
 
