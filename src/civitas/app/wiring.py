@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from civitas.infra.queue.registry import REGISTRY
 
-DOMAINS = ("accounts", "blobs", "catalog")
+DOMAINS = ("accounts", "blobs", "catalog", "gallery")
 
 
 def wire() -> None:

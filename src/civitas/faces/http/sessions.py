@@ -30,17 +30,20 @@ def visitor_of(connection: HTTPConnection) -> str:
     return session_token(connection) or connection.cookies.get(VISITOR) or str(held or "")
 
 
-def remember_visitor(connection: HTTPConnection, response: Response) -> None:
-    """Give a browser without a session a number, so that its forms can be told from forged ones."""
-    held = connection.scope.get("state", {}).get("visitor")
-    if held and not connection.cookies.get(VISITOR):
-        _set(connection, response, VISITOR, str(held), None)
-
-
 def ensure_visitor(connection: HTTPConnection) -> None:
-    """Choose the visitor's number before a page is rendered; `remember_visitor` then sends it."""
-    if not session_token(connection) and not connection.cookies.get(VISITOR):
-        connection.scope.setdefault("state", {}).setdefault("visitor", new_secret(16))
+    """Give a browser without a session a number, so that its forms can be told from forged ones.
+
+    The shield sends it with the response, whatever the response is.
+    """
+    if session_token(connection) or connection.cookies.get(VISITOR):
+        return
+    state = connection.scope.setdefault("state", {})
+    if "visitor" not in state:
+        state["visitor"] = new_secret(16)
+        secure = "; Secure" if is_secure(connection) else ""
+        state.setdefault("cookies", []).append(
+            f"{VISITOR}={state['visitor']}; Path=/; HttpOnly; SameSite=Lax{secure}"
+        )
 
 
 def start(connection: HTTPConnection, response: Response, token: str, max_age_s: int = YEAR_S) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
@@ -76,7 +77,7 @@ class Shield:
         path: str = scope["path"]
         transfer = path.startswith(_TRANSFERS)
         limit = self.max_part if path.startswith("/storage/") else self.max_body
-        answered = _Answer(send, [*self._headers, (b"x-request-id", request_id)])
+        answered = _Answer(send, [*self._headers, (b"x-request-id", request_id)], scope["state"])
         if _declared_length(scope) > limit:
             await _refuse(answered, 413, "too_large", f"The body is larger than {limit // 2**20} MiB.")
             return
@@ -102,9 +103,10 @@ class Shield:
 class _Answer:
     """Adds the headers that a response does not set itself, and remembers whether it began."""
 
-    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    def __init__(self, send: Send, headers: list[tuple[bytes, bytes]], state: dict[str, Any]) -> None:
         self._send = send
         self._headers = headers
+        self._state = state
         self.started = False
         self.status = 0
 
@@ -113,7 +115,17 @@ class _Answer:
             self.started, self.status = True, message["status"]
             present = {key.lower() for key, _ in message["headers"]}
             message["headers"] = [*message["headers"], *(h for h in self._headers if h[0] not in present)]
+            message["headers"] += self._cookies()
         await self._send(message)
+
+    def _cookies(self) -> list[tuple[bytes, bytes]]:
+        """Cookies that a page wanted to give or has used up, whatever response it made."""
+        given = list(self._state.get("cookies", ()))
+        given += [
+            f"{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+            for name in self._state.get("spent_cookies", ())
+        ]
+        return [(b"set-cookie", cookie.encode()) for cookie in given]
 
 
 def _declared_length(scope: Scope) -> int:

@@ -1,0 +1,142 @@
+"""A visit to a page: who looks, the frame around the page, what just happened."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+from urllib.parse import quote
+
+from fastapi import Depends, Request
+from itsdangerous import BadData, URLSafeSerializer
+from starlette.responses import RedirectResponse, Response
+
+from civitas.domains.accounts.types import Actor
+from civitas.faces.http import csrf, sessions
+from civitas.faces.http.actors import actor_of
+from civitas.faces.http.limits import take
+from civitas.faces.http.links import base_url
+from civitas.faces.http.state import state_of
+from civitas.faces.web.error_pages import error_page
+from civitas.faces.web.shell import Flash, FlashKind, Shell, Site, Viewer, theme_of
+from civitas.kit.errors import Fault, Limited, Unauthorised
+
+FLASH = "civitas_flash"
+SEE_OTHER = 303
+
+
+async def visit(request: Request) -> Actor:
+    """The visitor; prepares the frame of the page. Every page depends on it."""
+    actor = await actor_of(request)
+    await take(request, "read")
+    request.state.shell = frame(request, actor)
+    return actor
+
+
+async def member_visit(request: Request) -> Actor:
+    """The visitor, who must be signed in; a stranger is sent to sign in and then back here."""
+    actor = await visit(request)
+    if not actor.signed_in:
+        raise Unauthorised("Sign in to see this page.", code="sign_in_needed")
+    return actor
+
+
+Visitor = Annotated[Actor, Depends(visit)]
+Member = Annotated[Actor, Depends(member_visit)]
+
+
+def frame(request: Request, actor: Actor) -> Shell:
+    """The frame for this request; also gives a browser without a session its visitor cookie."""
+    sessions.ensure_visitor(request)
+    settings = state_of(request).settings
+    viewer = None
+    if actor.id is not None and actor.username is not None:
+        viewer = Viewer(actor.id, actor.username, is_moderator=actor.is_moderator, is_admin=actor.is_admin)
+    return Shell(
+        viewer=viewer,
+        csrf_token=csrf.token_for(request),
+        theme=theme_of(request),
+        flash=_taken_flash(request),
+        path=request.url.path,
+        query=request.url.query,
+        site=Site(name=settings.site.name, url=base_url(request), sign_up_open=settings.site.allow_sign_up),
+    )
+
+
+def redirect(
+    request: Request,
+    href: str,
+    *,
+    kind: FlashKind = "ok",
+    text: str | None = None,
+    link: str | None = None,
+    action: str | None = None,
+) -> Response:
+    """Go to a page of ours after a change (303), saying there what happened.
+
+    An htmx request is told to load the page. `href` must begin with one slash: no visitor is sent elsewhere.
+    """
+    target = local_path(href)
+    response: Response
+    if request.headers.get("hx-request") == "true":
+        response = Response(status_code=204, headers={"HX-Redirect": target})
+    else:
+        response = RedirectResponse(target, status_code=SEE_OTHER)
+    if text:
+        value = _signer(request).dumps([kind, text, link, action])
+        response.set_cookie(
+            FLASH,
+            cast(str, value),
+            max_age=60,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=sessions.is_secure(request),
+        )
+    return response
+
+
+def local_path(href: str | None, fallback: str = "/") -> str:
+    """A path on this site, or `fallback` for anything that would lead away (RFC 9700 on open redirects)."""
+    if (
+        not href
+        or not href.startswith("/")
+        or href.startswith(("//", "/\\"))
+        or any(ord(ch) < 32 for ch in href)
+    ):
+        return fallback
+    return href
+
+
+async def show_fault(request: Request, fault: Fault) -> Response:
+    """A fault as a page; a stranger who must sign in is sent there and comes back afterwards."""
+    if getattr(request.state, "shell", None) is None:
+        request.state.shell = frame(request, getattr(request.state, "actor", None) or Actor(id=None))
+    if (
+        isinstance(fault, Unauthorised)
+        and fault.code == "sign_in_needed"
+        and request.method in {"GET", "HEAD"}
+    ):
+        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return redirect(request, f"/login?returnUrl={quote(here, safe='')}")
+    return error_page(
+        request,
+        fault.status,
+        detail=fault.message,
+        retry_after=fault.retry_after if isinstance(fault, Limited) else None,
+        request_id=request.scope.get("state", {}).get("request_id"),
+    )
+
+
+def _taken_flash(request: Request) -> tuple[Flash, ...]:
+    given = request.cookies.get(FLASH)
+    if not given or request.headers.get("hx-request") == "true":
+        return ()
+    request.scope.setdefault("state", {}).setdefault("spent_cookies", []).append(FLASH)
+    try:
+        kind, text, link, action = _signer(request).loads(given)
+    except (BadData, ValueError, TypeError):
+        return ()
+    return (Flash(kind, text, link, action),)
+
+
+def _signer(request: Request) -> URLSafeSerializer:
+    return URLSafeSerializer(state_of(request).secret, salt="flash")
