@@ -89,6 +89,7 @@ class Scanner(Protocol):
     async def scan(self, source: Path | AsyncIterator[bytes], *, filename: str, size: int) -> ScanReport:
         """Scan a local file or a stream of `size` bytes; of `filename`, the uploader's, only the ending counts.
 
-        Never raises for what is in the file or for its own failures: those are `error` reports.
+        Never raises for what is in the file or for its own failures: those are `error` reports. What the stream
+        itself raises passes through, unless it is an OSError.
         """
         ...
