@@ -50,7 +50,7 @@ async def rebuild(
     # Two rebuilds of one model take turns, so that the one that saw newer facts also writes last.
     await connection.execute(SQL["lock_models"].encode(), {"ids": ids})
     sources = await load(connection, ids)
-    registry = registry or base_models.packaged()
+    registry = registry or base_models.current()
     before = await _fetch(connection, "listed_before", {"ids": ids}) if count else []
     listings = [made for source in sources if (made := listing_of(source, registry)) is not None]
     await _write_documents(connection, ids, sources, registry)
@@ -96,7 +96,7 @@ async def owner_document(
     for source in await load(connection, [model_id]):
         living = [v for v in source.versions if v["status"] != Status.DELETED]
         whole = Sources(source.model, living, source.files, source.previews)
-        texts, versions = texts_of(whole, registry or base_models.packaged())
+        texts, versions = texts_of(whole, registry or base_models.current())
         own = await _fetch(connection, "stats_of_model", {"id": model_id})
         by_version = dict(await _fetch(connection, "stats_of_versions", {"id": model_id}))
         stats = STATS.join([own[0][0], *(by_version[key] for key in versions)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from civitas.infra.db.base import Base, BigId, CreatedAt
@@ -210,8 +210,8 @@ class Tag(Base):
     __table_args__ = (Index("ix_tags_model_count_id", "model_count", "id"),)
 
     id: Mapped[BigId]
-    # Folded, at most 60 characters.
-    name: Mapped[str] = mapped_column(unique=True)
+    # Folded, at most 60 characters; compared by bytes, so that prefixes are ranges.
+    name: Mapped[str] = mapped_column(String(collation="C"), unique=True)
     is_category: Mapped[bool] = mapped_column(server_default=FALSE)
     model_count: Mapped[int] = mapped_column(server_default=ZERO)
 

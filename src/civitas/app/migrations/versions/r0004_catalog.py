@@ -204,7 +204,7 @@ def _tags_and_previews() -> None:
     # fmt: off
     op.create_table("tags",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("name", sa.String(collation="C"), nullable=False),
         sa.Column("is_category", sa.Boolean(), server_default=FALSE, nullable=False),
         sa.Column("model_count", sa.BigInteger(), server_default=ZERO, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tags"),

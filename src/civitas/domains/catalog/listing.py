@@ -1,0 +1,300 @@
+"""Which models a list holds and in which order, as one SQL statement. Pure.
+
+The page is chosen from narrow rows in a subquery, and only then joined with its documents: joining first makes
+the planner walk the table. All text of the statements stands here; values are always parameters.
+"""
+
+# ruff: noqa: S608 - the pieces put together are literals of this file
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import count
+from typing import Any, Final
+
+from civitas.domains.accounts.types import SAFE_MASK, Actor
+from civitas.domains.catalog import indexing, search
+from civitas.domains.catalog.search import Query, Vocabulary
+from civitas.kit import clock, paging
+from civitas.kit.errors import Invalid
+
+MAX_LIMIT: Final = 200
+MAX_PAIRS: Final = 64
+
+
+class Sort(StrEnum):
+    """Orders of a list of models (FEATURES B35); `RELEVANCE` needs a query with words."""
+
+    HIGHEST_RATED = "Highest Rated"
+    MOST_DOWNLOADED = "Most Downloaded"
+    MOST_LIKED = "Most Liked"
+    MOST_DISCUSSED = "Most Discussed"
+    MOST_COLLECTED = "Most Collected"
+    MOST_IMAGES = "Most Images"
+    NEWEST = "Newest"
+    OLDEST = "Oldest"
+    RELEVANCE = "Relevance"
+
+
+class Period(StrEnum):
+    """How recent a model's newest version is."""
+
+    ALL_TIME = "AllTime"
+    YEAR = "Year"
+    MONTH = "Month"
+    WEEK = "Week"
+    DAY = "Day"
+
+
+_DAYS = {Period.YEAR: 365, Period.MONTH: 30, Period.WEEK: 7, Period.DAY: 1}
+_COLUMNS: dict[Sort, tuple[str, type]] = {
+    Sort.HIGHEST_RATED: ("rating", float),
+    Sort.MOST_DOWNLOADED: ("downloads", int),
+    Sort.MOST_LIKED: ("thumbs_up", int),
+    Sort.MOST_DISCUSSED: ("comments", int),
+    Sort.MOST_COLLECTED: ("collected", int),
+    Sort.MOST_IMAGES: ("images", int),
+    Sort.NEWEST: ("last_version_at", datetime),
+    Sort.OLDEST: ("last_version_at", datetime),
+    Sort.RELEVANCE: ("downloads", int),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a listed model must be. Alternatives within a field, all fields together.
+
+    `tags` must all be there. `commercial_uses`: any of them is allowed. `mask`: levels to be shown; it never goes
+    beyond what the viewer may see.
+    """
+
+    types: tuple[str, ...] = ()
+    base_models: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    without_tags: tuple[str, ...] = ()
+    usernames: tuple[str, ...] = ()
+    ids: tuple[int, ...] = ()
+    checkpoint_type: str | None = None
+    file_formats: tuple[str, ...] = ()
+    commercial_uses: tuple[str, ...] = ()
+    allow_no_credit: bool | None = None
+    allow_derivatives: bool | None = None
+    allow_different_licence: bool | None = None
+    from_platform: bool = False
+    supports_generation: bool = False
+    early_access: bool = False
+    favourites: bool = False
+    hidden: bool = False
+    min_stars: float | None = None
+    period: Period = Period.ALL_TIME
+    mask: int = SAFE_MASK
+    query: Query | None = None
+
+
+@dataclass
+class _Statement:
+    where: list[str] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)
+    _numbers: count[int] = field(default_factory=count)
+
+    def bind(self, value: Any, cast: str = "") -> str:
+        name = f"p{next(self._numbers)}"
+        self.params[name] = value
+        return f"%({name})s{cast}"
+
+    def add(self, template: str, value: Any, cast: str = "") -> None:
+        self.where.append(template.format(self.bind(value, cast)))
+
+
+def page_statement(
+    filters: Filters,
+    actor: Actor,
+    *,
+    sort: Sort,
+    limit: int,
+    cursor: str | None = None,
+    offset: int = 0,
+    vocabulary: Vocabulary | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """The statement of one page, of `limit` models and one more to show that there is a next page.
+
+    Its rows are (tier, key, model_id, document, stats). Raises Invalid (`bad_cursor`).
+    """
+    made = _Statement()
+    mask = filters.mask & actor.mask
+    made.add("l.level & {} <> 0", mask, "::bigint")
+    _add_facets(made, filters)
+    _add_columns(made, filters, actor)
+    query = filters.query
+    if query is not None:
+        _add_query(made, query)
+    take = made.bind(limit + 1)
+    if sort is Sort.RELEVANCE and query is not None and vocabulary is not None and query.has_text:
+        inner = _tiers(made, query, vocabulary, cursor, take)
+        order = "l.tier DESC, l.key DESC, l.model_id DESC"
+    else:
+        if query is not None and vocabulary is not None and query.has_text:
+            made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
+        sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
+        inner = _sorted(made, sort, cursor, take)
+        order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else "l.key DESC, l.model_id DESC"
+    if offset:
+        inner += f" OFFSET {made.bind(offset)}"
+    body = "d.safe" if mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
+    return (
+        f"SELECT l.tier, l.key, l.model_id, {body}, d.stats FROM ({inner}) l "
+        f"JOIN model_documents d ON d.model_id = l.model_id ORDER BY {order}"
+    ), made.params
+
+
+def cursor_of(sort: Sort, row: tuple[Any, ...], *, relevance: bool) -> str:
+    """The cursor that continues after this row of `page_statement`."""
+    tier, key, model_id = row[:3]
+    if relevance:
+        return paging.encode(Sort.RELEVANCE.value, tier, key, model_id)
+    return paging.encode(sort.value, key, model_id)
+
+
+def _select(made: _Statement, tier: int, column: str, extra: list[str], direction: str, take: str) -> str:
+    where = " AND ".join([*made.where, *extra])
+    return (
+        f"SELECT {tier} AS tier, l.{column} AS key, l.model_id FROM model_listings l WHERE {where} "
+        f"ORDER BY l.{column} {direction}, l.model_id {direction} LIMIT {take}"
+    )
+
+
+def _sorted(made: _Statement, sort: Sort, cursor: str | None, take: str) -> str:
+    column, kind = _COLUMNS[sort]
+    extra = []
+    if cursor:
+        named, key, model_id = paging.decode(cursor, str, kind, int)
+        if named != sort.value:
+            raise Invalid(
+                "This cursor belongs to another order; start again from the first page.", code="bad_cursor"
+            )
+        cast = {int: "::bigint", float: "::float8", datetime: "::timestamptz"}[kind]
+        sign = ">" if sort is Sort.OLDEST else "<"
+        extra = [
+            f"(l.{column}, l.model_id) {sign} ({made.bind(key, cast)}, {made.bind(model_id, '::bigint')})"
+        ]
+    return _select(made, 0, column, extra, "ASC" if sort is Sort.OLDEST else "DESC", take)
+
+
+def _tiers(made: _Statement, query: Query, vocabulary: Vocabulary, cursor: str | None, take: str) -> str:
+    """Exact names first, then names with all the words, then everything else that has them; popular ones first.
+
+    Each tier is a walk of its own that stops when the page is full. The outer LIMIT takes the tiers in order,
+    for an Append runs its parts one after another; parallel plans are turned off for these connections.
+    """
+    whole = made.bind(search.tsquery(query, vocabulary), "::tsquery")
+    named = made.bind(search.tsquery(query, vocabulary, named=True), "::tsquery")
+    name = made.bind(" ".join(query.wanted.words or query.wanted.phrases[0]))
+    tiers = {
+        2: [f"l.name = {name}"],
+        1: [f"l.terms @@ {named}", f"l.name <> {name}"],
+        0: [f"l.terms @@ {whole}", f"NOT l.terms @@ {named}", f"l.name <> {name}"],
+    }
+    if cursor:
+        code, at, key, model_id = paging.decode(cursor, str, int, int, int)
+        if code != Sort.RELEVANCE.value or at not in tiers:
+            raise Invalid(
+                "This cursor belongs to another order; start again from the first page.", code="bad_cursor"
+            )
+        after = f"({made.bind(key, '::bigint')}, {made.bind(model_id, '::bigint')})"
+        tiers = {tier: extra for tier, extra in tiers.items() if tier <= int(str(at))}
+        tiers[int(str(at))].append(f"(l.downloads, l.model_id) < {after}")
+    parts = " UNION ALL ".join(
+        f"({_select(made, tier, 'downloads', extra, 'DESC', take)})" for tier, extra in tiers.items()
+    )
+    return f"SELECT * FROM ({parts}) u LIMIT {take}"
+
+
+def _add_facets(made: _Statement, filters: Filters) -> None:
+    query = filters.query or Query("")
+    every = [indexing.tag_facet(tag) for tag in (*filters.tags, *query.wanted.tags)]
+    none = [indexing.tag_facet(tag) for tag in (*filters.without_tags, *query.unwanted.tags)]
+    none += [indexing.type_facet(t) for t in query.unwanted.types]
+    none += [indexing.base_facet(b) for b in query.unwanted.bases]
+    groups = _type_and_base(filters.types, filters.base_models)
+    groups += [[indexing.type_facet(t) for t in query.wanted.types]]
+    groups += [[indexing.base_facet(b)] for b in query.wanted.bases]
+    groups += [[indexing.format_facet(f) for f in filters.file_formats]]
+    groups += [[indexing.use_facet(u) for u in filters.commercial_uses]]
+    if filters.checkpoint_type:
+        every.append(indexing.checkpoint_facet(filters.checkpoint_type))
+    for wanted, facet in (
+        (filters.allow_no_credit, indexing.CREDIT),
+        (filters.allow_derivatives, indexing.DERIVE),
+        (filters.allow_different_licence, indexing.RELICENSE),
+        (filters.from_platform or None, indexing.MADE_HERE),
+        (filters.supports_generation or None, indexing.GENERATES),
+    ):
+        if wanted is not None:
+            (every if wanted else none).append(facet)
+    every += [group[0] for group in groups if len(group) == 1]
+    if every:
+        made.add("l.facets @> {}", sorted(set(every)), "::text[]")
+    for group in groups:
+        if len(group) > 1:
+            made.add("l.facets && {}", group, "::text[]")
+    if none:
+        made.add("NOT l.facets && {}", sorted(set(none)), "::text[]")
+
+
+def _type_and_base(types: tuple[str, ...], base_models: tuple[str, ...]) -> list[list[str]]:
+    if types and base_models and len(types) * len(base_models) <= MAX_PAIRS:
+        return [[indexing.pair_facet(t, b) for t in types for b in base_models]]
+    return [[indexing.type_facet(t) for t in types], [indexing.base_facet(b) for b in base_models]]
+
+
+def _add_columns(made: _Statement, filters: Filters, actor: Actor) -> None:
+    people = "(SELECT id FROM people WHERE username_folded = ANY({}))"
+    if filters.usernames:
+        made.add(f"l.person_id = ANY(ARRAY{people})", [u.lower() for u in filters.usernames], "::text[]")
+    if filters.ids:
+        made.add("l.model_id = ANY({})", list(filters.ids), "::bigint[]")
+    if filters.min_stars is not None:
+        made.add("l.stars >= {}", filters.min_stars, "::float8")
+    if filters.period in _DAYS:
+        made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]))
+    if filters.early_access:
+        made.add("l.early_access_until > {}", clock.now())
+    if actor.id is None:
+        return
+    viewer = made.bind(actor.id, "::bigint")
+    engaged = "SELECT FROM model_engagements e WHERE e.model_id = l.model_id AND e.person_id = " + viewer
+    if filters.favourites:
+        mine = f"SELECT e.model_id FROM model_engagements e WHERE e.person_id = {viewer}"
+        made.where.append(f"l.model_id IN ({mine} AND e.kind = 'favourite')")
+    if filters.hidden:
+        mine = f"SELECT e.model_id FROM model_engagements e WHERE e.person_id = {viewer}"
+        made.where.append(f"l.model_id IN ({mine} AND e.kind = 'hide')")
+        return
+    made.where.append(f"NOT EXISTS ({engaged} AND e.kind = 'hide')")
+    made.where.append(
+        f"NOT EXISTS (SELECT FROM follows f WHERE f.person_id = {viewer} AND f.target_id = l.person_id "
+        "AND f.kind IN ('hide', 'block'))"
+    )
+
+
+def _add_query(made: _Statement, query: Query) -> None:
+    people = "(SELECT id FROM people WHERE username_folded = ANY({}))"
+    hashed = (
+        "(SELECT d.model_id FROM file_hashes h JOIN version_documents d ON d.version_id = h.version_id "
+        "WHERE h.value = {})"
+    )
+    if query.wanted.users:
+        made.add(f"l.person_id = ANY(ARRAY{people})", [u.lower() for u in query.wanted.users], "::text[]")
+    if query.unwanted.users:
+        made.add(f"l.person_id <> ALL(ARRAY{people})", [u.lower() for u in query.unwanted.users], "::text[]")
+    for value in query.wanted.hashes:
+        made.add(f"l.model_id = ANY(ARRAY{hashed})", value)
+    for value in query.unwanted.hashes:
+        made.add(f"l.model_id <> ALL(ARRAY{hashed})", value)
+    if query.model_ids:
+        made.add("l.model_id = ANY({})", list(query.model_ids), "::bigint[]")
+    unwanted = search.unwanted_tsquery(query)
+    if unwanted:
+        made.add("NOT l.terms @@ {}", unwanted, "::tsquery")

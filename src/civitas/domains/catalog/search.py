@@ -1,0 +1,199 @@
+"""What a person typed into the search box, taken apart: pure, bounded, and never an error for odd input.
+
+Words stand for themselves, the last one also for words that begin with it. `"a phrase"` stands in that order.
+`#tag`, `@user`, `type:LORA`, `base:"SDXL 1.0"`, `hash:2E2B1F`, an AIR, `civitai:4384@128713` and the address of a
+model's page narrow the search; `-` or `!` before any of them (or before a word) excludes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from civitas.domains.catalog import air, words
+from civitas.kit.errors import Invalid
+
+MAX_QUERY: Final = 300
+MAX_PARTS: Final = 16
+HASH_LENGTHS: Final = frozenset({8, 10, 12, 64})
+MAX_GUESSES: Final = 8
+
+_PART = re.compile(
+    r"""(?P<not>[-!]?)
+        (?:(?P<sign>[#@])|(?P<key>tag|user|creator|type|base|basemodel|hash|sha256)\s*:\s*)?
+        (?:"(?P<quoted>[^"]*)"?|(?P<bare>[^\s"]+))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_NAMED = re.compile(r"(?:urn:)?air:\S+|civitai:\d+(?:@\d+)?\S*", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^\s/]+/(?:[^\s?#]*/)?models/(\d{1,18})")
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+_BARE_HASH = re.compile(r"(?=[0-9A-Fa-f]*[0-9])(?:[0-9A-Fa-f]{10}|[0-9A-Fa-f]{12}|[0-9A-Fa-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One side of a query: what must be, or what must not be."""
+
+    words: tuple[str, ...] = ()
+    phrases: tuple[tuple[str, ...], ...] = ()
+    tags: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+    hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query taken apart. `model_ids` are those named by AIR or address; `open_end`: the last word may go on."""
+
+    text: str
+    wanted: Wanted = field(default_factory=Wanted)
+    unwanted: Wanted = field(default_factory=Wanted)
+    model_ids: tuple[int, ...] = ()
+    open_end: bool = False
+
+    @property
+    def has_text(self) -> bool:
+        """Whether there are words that decide an order, beside what only filters."""
+        return bool(self.wanted.words or self.wanted.phrases)
+
+
+class _Side:
+    def __init__(self) -> None:
+        self.found: dict[str, list[str]] = {}
+        self.phrases: list[tuple[str, ...]] = []
+
+    def add(self, kind: str, value: str) -> None:
+        values = self.found.setdefault(kind, [])
+        if value and value not in values:
+            values.append(value)
+
+    def done(self) -> Wanted:
+        kinds = {kind: tuple(values) for kind, values in self.found.items()}
+        return Wanted(phrases=tuple(dict.fromkeys(self.phrases)), **kinds)
+
+
+_KINDS = {
+    "#": "tags", "tag": "tags", "@": "users", "user": "users", "creator": "users", "type": "types",
+    "base": "bases", "basemodel": "bases", "hash": "hashes", "sha256": "hashes",
+}  # fmt: skip
+
+
+def parse(text: str) -> Query:
+    """Take a query apart. Raises Invalid (`query_too_long`) above `MAX_QUERY` characters, nothing else.
+
+    Parts beyond the sixteenth are left out; a hash that cannot be one finds nothing rather than being ignored.
+    """
+    if len(text) > MAX_QUERY:
+        raise Invalid(
+            f"A search has at most {MAX_QUERY} characters.", code="query_too_long", fields={"query": "too long"}
+        )
+    text = text.replace("\x00", " ")
+    ids: list[int] = []
+    rest = _ADDRESS.sub(lambda found: _take(ids, int(found[1])), text)
+    rest = _NAMED.sub(lambda found: _take(ids, _model_of(found[0])), rest)
+    sides = (_Side(), _Side())
+    open_end = False
+    for part in list(_PART.finditer(rest))[:MAX_PARTS]:
+        open_end = _add(part, sides[bool(part["not"])]) and not part["not"] and part.end() == len(rest)
+    return Query(text.strip(), sides[0].done(), sides[1].done(), tuple(ids), open_end)
+
+
+def _take(ids: list[int], model_id: int) -> str:
+    ids.append(model_id)
+    return " "
+
+
+def _model_of(text: str) -> int:
+    """The model that an AIR names; 0, which none has, when it names none of ours."""
+    try:
+        return air.parse(text).model_id or 0
+    except Invalid:
+        return 0
+
+
+def _add(part: re.Match[str], side: _Side) -> bool:
+    """Put one part where it belongs; whether it was a plain word that may go on."""
+    quoted, bare = part["quoted"], part["bare"]
+    value = quoted if quoted is not None else bare
+    key = (part["sign"] or part["key"] or "").lower()
+    if key:
+        kind = _KINDS[key]
+        side.add(kind, value.strip().upper() if kind == "hashes" else value.strip())
+        return False
+    found = words.split(value)
+    if quoted is not None:
+        if found:
+            side.phrases.append(tuple(found))
+        return False
+    if _BARE_HASH.fullmatch(value):
+        side.add("hashes", value.upper())
+        return False
+    for word in found:
+        side.add("words", word)
+    return bool(found)
+
+
+def is_hash(value: str) -> bool:
+    """Whether this can be a hash of a kind that we know, by its letters and length."""
+    return len(value) in HASH_LENGTHS and bool(_HEX.fullmatch(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What is known about the words of a query: those that exist, and those one letter away."""
+
+    known: frozenset[str]
+    beginnings: frozenset[str]
+    near: Mapping[str, Sequence[str]]
+
+
+def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
+    """(word, form) pairs to look up in `search_forms`, for words long enough to be mistyped."""
+    return [(w, form) for w in found if len(w) >= words.MIN_TOLERANT for form in sorted(words.forms(w))]
+
+
+def judge(query: Query, rows: Iterable[tuple[str, str, int]], beginnings: Iterable[str]) -> Vocabulary:
+    """Sort out what the lookup of `near_forms` found: (word of the query, word found, models with it)."""
+    near: dict[str, list[tuple[int, str]]] = {}
+    known = set()
+    for asked, found, models in rows:
+        if asked == found:
+            known.add(asked)
+        elif words.within_one(asked, found):
+            near.setdefault(asked, []).append((-models, found))
+    best = {asked: [w for _, w in sorted(set(found))[:MAX_GUESSES]] for asked, found in near.items()}
+    return Vocabulary(frozenset(known), frozenset(beginnings), best)
+
+
+def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str | None:
+    """The text form of a tsquery of what must be; with `named`, every word must stand in the name.
+
+    None when there are no words. Words unknown here also match words one letter away.
+    """
+    sign = "=" if named else ""
+    parts = []
+    for i, word in enumerate(query.wanted.words):
+        last = query.open_end and i == len(query.wanted.words) - 1
+        going_on = last and (len(word) > 1 or not word.isascii())
+        choices = [f"'{sign}{word}'{':*' if going_on else ''}"]
+        known = word in vocabulary.known or (last and word in vocabulary.beginnings)
+        if not known:
+            choices += [f"'{sign}{near}'" for near in vocabulary.near.get(word, ())]
+        parts.append(choices[0] if len(choices) == 1 else f"({' | '.join(choices)})")
+    for phrase in query.wanted.phrases:
+        if named:
+            parts += [f"'={word}'" for word in phrase]
+        else:
+            parts.append("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")")
+    return " & ".join(parts) or None
+
+
+def unwanted_tsquery(query: Query) -> str | None:
+    """The text form of a tsquery of what must not be; None when nothing is excluded by words."""
+    parts = [f"'{word}'" for word in query.unwanted.words]
+    parts += ["(" + " <-> ".join(f"'{w}'" for w in phrase) + ")" for phrase in query.unwanted.phrases]
+    return " | ".join(parts) or None

@@ -1,0 +1,114 @@
+-- name: model_by_id
+SELECT ${body}, d.stats FROM model_documents d WHERE d.model_id = %(id)s;
+
+-- name: version_by_id
+SELECT ${body}, d.stats FROM version_documents d WHERE d.version_id = %(id)s;
+
+-- name: version_by_hash
+SELECT ${body}, d.stats
+  FROM file_hashes h JOIN version_documents d ON d.version_id = h.version_id
+ WHERE h.value = %(hash)s
+ ORDER BY d.state, d.version_id LIMIT 1;
+
+-- name: versions_by_hashes
+SELECT ${body}, d.stats
+  FROM (SELECT DISTINCT ON (f.place) f.place, f.version_id
+          FROM (SELECT q.place, d.state, d.version_id
+                  FROM unnest(%(hashes)s::text[]) WITH ORDINALITY AS q(value, place)
+                  JOIN file_hashes h ON h.value = q.value
+                  JOIN version_documents d ON d.version_id = h.version_id) f
+         ORDER BY f.place, f.state, f.version_id) f
+  JOIN version_documents d ON d.version_id = f.version_id
+ ORDER BY f.place;
+
+-- name: ids_by_hashes
+SELECT q.value, d.version_id, d.state
+  FROM unnest(%(hashes)b::text[]) AS q(value)
+  JOIN file_hashes h ON h.value = q.value
+  JOIN version_documents d ON d.version_id = h.version_id;
+
+-- name: tensor_metadata
+SELECT f.id, f.version_id, f.name, f.format, h.architecture, h.training, h.metadata, h.tensors,
+       h.tensor_count, h.parameter_count
+  FROM model_files f
+  JOIN version_documents d ON d.version_id = f.version_id AND d.state = 'public'
+  LEFT JOIN file_headers h ON h.file_id = f.id
+ WHERE f.id = %(id)s AND f.removed_at IS NULL AND f.visibility <> 'Private';
+
+-- name: near_words
+SELECT q.word, s.word, s.models
+  FROM unnest(%(words)s::text[], %(forms)s::text[]) AS q(word, form)
+  JOIN search_forms f ON f.form = q.form COLLATE "C"
+  JOIN search_words s ON s.word = f.word;
+
+-- name: beginnings
+SELECT q.word FROM unnest(%(words)s::text[]) AS q(word)
+ WHERE EXISTS (SELECT FROM search_words s
+                WHERE s.word >= q.word COLLATE "C" AND s.word < (q.word || chr(1114111)) COLLATE "C");
+
+-- name: suggest
+(SELECT 'model', l.model_id, m.name, m.type, l.downloads
+   FROM (SELECT l.model_id, l.downloads FROM model_listings l
+          WHERE l.level & %(mask)s::bigint <> 0 AND l.terms @@ %(query)s::tsquery ${hidden}
+          ORDER BY l.downloads DESC, l.model_id DESC LIMIT %(limit)s) l
+   JOIN models m ON m.id = l.model_id
+  ORDER BY l.downloads DESC, l.model_id DESC)
+UNION ALL
+(SELECT 'creator', p.id, p.username, NULL, p.model_count
+   FROM people p
+  WHERE p.model_count > 0 AND p.status = 'active'
+    AND p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s ${hidden_people}
+  ORDER BY p.model_count DESC, p.id LIMIT %(limit)s)
+UNION ALL
+(SELECT 'tag', t.id, t.name, NULL, t.model_count
+   FROM tags t
+  WHERE t.model_count > 0 AND t.name >= %(words)s AND t.name < %(words_beyond)s
+  ORDER BY t.model_count DESC, t.id DESC LIMIT %(limit)s);
+
+-- name: creators
+SELECT p.username, p.avatar_key, p.model_count
+  FROM people p
+ WHERE p.model_count > 0 AND p.status = 'active'
+   AND (%(prefix)s = '' OR (p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s))
+ ORDER BY p.model_count DESC, p.id LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: count_creators
+SELECT count(*) FROM (
+    SELECT FROM people p
+     WHERE p.model_count > 0 AND p.status = 'active'
+       AND (%(prefix)s = '' OR (p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s))
+     LIMIT 100000) counted;
+
+-- name: tags
+SELECT t.name, t.model_count FROM tags t
+ WHERE t.model_count > 0
+   AND (%(prefix)s = '' OR (t.name >= %(prefix)s AND t.name < %(beyond)s))
+ ORDER BY t.model_count DESC, t.id DESC LIMIT %(limit)s OFFSET %(offset)s;
+
+-- name: count_tags
+SELECT count(*) FROM (
+    SELECT FROM tags t
+     WHERE t.model_count > 0
+       AND (%(prefix)s = '' OR (t.name >= %(prefix)s AND t.name < %(beyond)s))
+     LIMIT 100000) counted;
+
+-- name: users
+SELECT p.id, p.username, p.avatar_key FROM people p
+ WHERE p.status = 'active'
+   AND (%(ids)s::bigint[] IS NULL OR p.id = ANY(%(ids)s::bigint[]))
+   AND (%(prefix)s = '' OR (p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s))
+ ORDER BY p.username_folded LIMIT %(limit)s;
+
+-- name: user_by_name
+SELECT p.id, p.username, p.avatar_key FROM people p
+ WHERE p.status = 'active' AND p.username_folded = %(name)s;
+
+-- name: permissions_of_models
+SELECT d.model_id, d.state, m.person_id, NULL::text, m.mode, NULL::timestamptz, false
+  FROM model_documents d JOIN models m ON m.id = d.model_id WHERE d.model_id = ANY(%(ids)s);
+
+-- name: permissions_of_versions
+SELECT d.version_id, d.state, m.person_id, v.usage_control, m.mode, v.early_access_ends_at, v.require_auth
+  FROM version_documents d
+  JOIN model_versions v ON v.id = d.version_id JOIN models m ON m.id = d.model_id
+ WHERE d.version_id = ANY(%(ids)s);
