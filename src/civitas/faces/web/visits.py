@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import Depends, Request
@@ -84,7 +84,7 @@ def redirect(
         value = _signer(request).dumps([kind, text, link, action])
         response.set_cookie(
             FLASH,
-            cast(str, value),
+            value,
             max_age=60,
             path="/",
             httponly=True,
