@@ -25,6 +25,9 @@ _EDITABLE_BY_OWNER = frozenset(
      Status.GATHER_INTEREST, Status.UNPUBLISHED_VIOLATION}
 )  # fmt: skip
 
+# What staff can take from view although it is not public yet.
+TAKEABLE = frozenset({Status.DRAFT, Status.TRAINING, Status.SCHEDULED, Status.UNPUBLISHED})
+
 
 def owns(actor: Actor, model: Model) -> bool:
     """Whether the actor is the model's creator."""

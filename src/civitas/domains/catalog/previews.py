@@ -83,7 +83,7 @@ async def relevel(session: AsyncSession, model: Model) -> None:
         .where(ModelVersion.model_id == model.id, ModelVersion.status != Status.DELETED)
         .group_by(VersionPreview.version_id)
     )
-    levels: dict[int, int] = {version_id: level for version_id, level in found.tuples()}
+    levels: dict[int, int] = dict(found.tuples().all())
     versions = (
         await session.execute(
             select(ModelVersion.id, ModelVersion.nsfw_level).where(ModelVersion.model_id == model.id)
