@@ -180,7 +180,8 @@ class SiteClient:
                 response, answer = self._exchange(method, url, params, content)
             except httpx.ConnectError as error:
                 fault: Fault = NetworkFault(f"{self.url} cannot be reached: {error}.")
-                again, delay = True, backoff(attempt)
+                # A refused connection rarely mends in seconds, and a mistyped address never does.
+                again, delay = attempt < 3, backoff(attempt)
             except httpx.HTTPError as error:
                 fault = NetworkFault(f"{self.url} broke off: {error or type(error).__name__}.")
                 again, delay = repeatable, backoff(attempt)

@@ -29,6 +29,7 @@ from civitas.kit.errors import Conflict, Fault, Limited
 CHUNK = 256 * 1024
 SMALLEST = 4 * 1024 * 1024
 LARGEST = 64 * 1024 * 1024
+MOST_SEGMENTS = 4096
 SPARE = 16 * 1024 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _UNSATISFIED = re.compile(r"bytes \*/(\d+)")
@@ -352,5 +353,5 @@ def _range_header(response: httpx.Response) -> str:
 
 
 def _cut(total: int, connections: int) -> list[Segment]:
-    size = max(SMALLEST, min(LARGEST, total // (connections * 4) + 1))
+    size = max(SMALLEST, min(LARGEST, total // (connections * 4) + 1), total // MOST_SEGMENTS + 1)
     return [Segment(start, start, min(start + size, total)) for start in range(0, total, size)]
