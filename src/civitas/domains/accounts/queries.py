@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts import following, profiles, standing
@@ -284,7 +284,7 @@ async def accounts(
     return paging.Page(items, paging.encode(items[-1].id) if len(rows) > PAGE else None)
 
 
-def _creators(query: str) -> Select[Any]:
+def _creators(query: str) -> Any:
     statement = select(
         Person.id, Person.username, Person.avatar_key, Person.model_count, Person.follower_count
     ).where(Person.model_count > 0, Person.status == "active")
@@ -297,7 +297,7 @@ def _prefix(low: str) -> Any:
     return and_(Person.username_folded >= low, Person.username_folded < low + "\U0010ffff")
 
 
-def _accounts() -> Select[Any]:
+def _accounts() -> Any:
     return select(
         Person.id,
         Person.username,
