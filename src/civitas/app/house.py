@@ -19,8 +19,8 @@ from civitas.infra.imaging.port import Imaging
 from civitas.infra.limiting.limiter import Limiter, NoLimiter, PostgresLimiter
 from civitas.infra.mail.mailer import CatchingMailer, Mailer, SmtpMailer
 from civitas.infra.queue.context import TaskContext
-from civitas.infra.scanners.sandboxed import SandboxedScanner
-from civitas.infra.scanners.scanner import Scanner
+from civitas.infra.scanners.report import Scanner
+from civitas.infra.scanners.scanner import FileScanner
 from civitas.infra.settings import CatalogSettings, Settings
 from civitas.infra.storage.opening import open_store
 from civitas.infra.storage.store import Store
@@ -97,7 +97,7 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
             mailer=SmtpMailer(settings.mail) if settings.mail.host else CatchingMailer(database),
             limiter=PostgresLimiter(database) if settings.limits.enabled else NoLimiter(),
             imaging=imaging,
-            scanner=SandboxedScanner(settings.scanners),
+            scanner=FileScanner(settings.scanners),
         )
 
 

@@ -209,6 +209,10 @@ class LocalStore:
     async def aclose(self) -> None:
         self._pool.shutdown(wait=False)
 
+    def path_of(self, key: str) -> Path:
+        """See OnDisk."""
+        return self._path(key)
+
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
 

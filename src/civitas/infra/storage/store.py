@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from civitas.infra.storage.signing import LinkSigner
@@ -205,4 +206,13 @@ class SelfServing(Protocol):
         Raises Invalid (`part_size`, `part_checksum`, `part_number`), Conflict (`part_busy` while another
         request writes it, `part_exists` when it is there with other bytes), NotFound (`no_such_upload`).
         """
+        ...
+
+
+@runtime_checkable
+class OnDisk(Protocol):
+    """A store whose objects are files of this machine, so that a scan need not copy them."""
+
+    def path_of(self, key: str) -> Path:
+        """The file of an object that exists; to be read only."""
         ...

@@ -1,0 +1,158 @@
+"""`civitas admin`: people, tasks, the event table, rebuilding."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from civitas.app import wiring
+from civitas.app.main import database_running, load_settings, out
+from civitas.domains.accounts import joining, passwords, standing
+from civitas.domains.accounts.tables import Person
+from civitas.domains.accounts.types import SYSTEM, Role
+from civitas.infra.db.database import Database
+from civitas.infra.queue import dead_letters
+from civitas.infra.queue.registry import REGISTRY
+from civitas.kit.errors import NotFound
+
+app = typer.Typer(help="Look after people and background tasks.", no_args_is_help=True)
+tasks = typer.Typer(help="Tasks that failed for good.", no_args_is_help=True)
+app.add_typer(tasks, name="tasks")
+
+REASON = "by the operator, on the command line"
+
+
+@asynccontextmanager
+async def _database(dsn: str) -> AsyncIterator[Database]:
+    database = Database(dsn)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def in_unit(work: Callable[[AsyncSession], Awaitable[Any]]) -> Any:
+    """Run one unit of work against the instance's database and return what it returns."""
+
+    async def run(dsn: str) -> Any:
+        wiring.wire()
+        async with _database(dsn) as database, database.unit() as session:
+            return await work(session)
+
+    with database_running(load_settings()) as dsn:
+        return asyncio.run(run(dsn))
+
+
+async def _person(session: AsyncSession, username: str) -> int:
+    found = await session.scalar(
+        select(Person.id).where(Person.username_folded == username.lower(), Person.status != "deleted")
+    )
+    if found is None:
+        raise NotFound(f"There is nobody called {username}.")
+    return int(found)
+
+
+@app.command("create-user")
+def create_user(
+    username: str,
+    email: Annotated[str, typer.Option(help="The address; taken as verified.")],
+    password: Annotated[str | None, typer.Option(help="Left out, one is made and printed once.")] = None,
+    role: Annotated[Role, typer.Option(help="What the person may do.")] = Role.USER,
+) -> None:
+    """Make an account that can sign in at once."""
+    chosen = password or secrets.token_urlsafe(12)
+
+    async def work(session: AsyncSession) -> int:
+        return await joining.create_person(
+            session, username=username, email=email, password=chosen, role=role, reserved=role is not Role.USER
+        )
+
+    person = in_unit(work)
+    out.print(f"{username} (number {person}) can sign in as {role.value}.")
+    if password is None:
+        out.print(f"The password is [bold]{chosen}[/]; it is shown only here.", highlight=False)
+
+
+@app.command()
+def grant(username: str, role: Role) -> None:
+    """Give a person a role: user, moderator or admin."""
+
+    async def work(session: AsyncSession) -> None:
+        person = await _person(session, username)
+        await standing.grant(session, SYSTEM, person_id=person, role=role, reason=REASON)
+
+    in_unit(work)
+    out.print(f"{username} is now {role.value}.")
+
+
+@app.command("reset-password")
+def reset_password(
+    username: str,
+    password: Annotated[str | None, typer.Option(help="Left out, one is made and printed once.")] = None,
+) -> None:
+    """Set a new password and end the person's sessions."""
+    chosen = password or secrets.token_urlsafe(12)
+
+    async def work(session: AsyncSession) -> None:
+        await passwords.set_by_operator(session, person_id=await _person(session, username), new=chosen)
+
+    in_unit(work)
+    out.print(f"The password of {username} is [bold]{chosen}[/]; every session has ended.", highlight=False)
+
+
+@app.command()
+def events() -> None:
+    """Print which listeners hear which event."""
+    wiring.wire()
+    table = Table("event", "listeners")
+    for event, listeners in REGISTRY.event_table().items():
+        table.add_row(event, "\n".join(listeners))
+    out.print(table)
+
+
+@tasks.command("list")
+def list_failed() -> None:
+    """The newest fifty dead letters."""
+    page = in_unit(dead_letters.page)
+    table = Table("id", "task", "attempts", "failed", "error")
+    for letter in page.items:
+        table.add_row(
+            str(letter.id),
+            letter.name,
+            str(letter.attempts),
+            f"{letter.failed_at:%Y-%m-%d %H:%M}",
+            letter.error,
+        )
+    out.print(table if page.items else "No task has failed for good.")
+
+
+@tasks.command()
+def retry(task_id: int) -> None:
+    """Put a dead letter back into its queue."""
+    in_unit(lambda session: dead_letters.retry(session, task_id=task_id))
+    out.print(f"Task {task_id} will be tried again.")
+
+
+@tasks.command()
+def discard(task_id: int) -> None:
+    """Forget a dead letter."""
+    in_unit(lambda session: dead_letters.discard(session, task_id=task_id))
+    out.print(f"Task {task_id} was discarded.")
+
+
+@app.command("configure-page", hidden=True)
+def configure_page() -> None:
+    """Write docs/configure.md anew (for developers)."""
+    from pathlib import Path
+
+    from civitas.app import configure
+
+    configure.write(Path.cwd())
