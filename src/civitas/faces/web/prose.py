@@ -44,7 +44,8 @@ def markdown(source: str) -> Markup:
     """HTML of a person's Markdown or HTML, at most `MAX_SOURCE` characters of it.
 
     Only an allow-list of tags and attributes survives, links carry `rel="nofollow ugc noopener"`, headings
-    start at `h3` so that they stay below those of the page, and pictures of other hosts become their text.
+    start at `h3`, whichever level their author began with, so that they stay below those of the page, and
+    pictures of other hosts become their text.
     """
     if len(source) > MAX_SOURCE:
         source = source[:MAX_SOURCE] + " …"
@@ -56,5 +57,6 @@ def markdown(source: str) -> Markup:
         url_schemes={"http", "https", "mailto"},
         link_rel="nofollow ugc noopener",
     )
-    shifted = _HEADING.sub(lambda found: f"<{found[1]}h{min(int(found[2]) + 2, 6)}>", clean)
+    down = 3 - min((int(level) for _, level in _HEADING.findall(clean)), default=3)
+    shifted = _HEADING.sub(lambda found: f"<{found[1]}h{min(int(found[2]) + down, 6)}>", clean)
     return Markup(shifted)  # noqa: S704 - cleaned above

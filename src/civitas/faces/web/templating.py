@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from jinja2_fragments import render_block
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -67,10 +66,8 @@ def render(
     """
     names = {**_names(context), "shell": shell_of(request)}
     chosen = _chosen_block(request, (block,) if isinstance(block, str) else block or ())
-    if chosen is None:
-        html = environment().get_template(template).render(names)
-    else:
-        html = render_block(environment(), template, chosen, names)
+    found = environment().get_template(template)
+    html = found.render(names) if chosen is None else _render_block(found, chosen, names)
     response = HTMLResponse(html, status_code=status, headers=dict(headers or {}))
     response.headers.append("Vary", VARY)
     return response
@@ -89,6 +86,15 @@ def _names(context: object) -> dict[str, Any]:
     if is_dataclass(context) and not isinstance(context, type):
         return {item.name: getattr(context, item.name) for item in fields(context)} | {"page": context}
     raise TypeError(f"a template context is a dataclass or a mapping, not {type(context).__name__}")
+
+
+def _render_block(template: Template, block: str, names: dict[str, Any]) -> str:
+    context = template.new_context(names)
+    # What a template imports at its top is bound by its root function before that yields its first piece, so
+    # one step of it gives the block the macros that it has in a whole page.
+    root = template.root_render_func(context)
+    next(iter(root), None)
+    return "".join(context.blocks[block][0](context))
 
 
 def _chosen_block(request: Request, allowed: Sequence[str]) -> str | None:

@@ -37,8 +37,8 @@ export function icon(name, size = 18) {
   const ns = "http://www.w3.org/2000/svg";
   const svg = document.createElementNS(ns, "svg");
   svg.setAttribute("class", "icon");
-  svg.setAttribute("width", size);
-  svg.setAttribute("height", size);
+  svg.setAttribute("width", `${size / 16}rem`);
+  svg.setAttribute("height", `${size / 16}rem`);
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(ns, "use");
   use.setAttribute("href", `${document.body.dataset.sprite}#${name}`);
