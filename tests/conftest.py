@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from filelock import FileLock
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from tests.factories.http import Client, make_settings, serving
 
 from civitas.app import schema, wiring
 from civitas.infra.db.database import BoundDatabase, Database
@@ -147,3 +148,10 @@ async def session(units: BoundDatabase) -> AsyncIterator[AsyncSession]:
 def context(units: BoundDatabase) -> TaskContext:
     """What tasks get in a test, with no adapters; tests add the fakes they need."""
     return TaskContext(units)
+
+
+@pytest.fixture
+async def client(units: BoundDatabase, connection: AsyncConnection, tmp_path: Path) -> AsyncIterator[Client]:
+    """The app in this process on the test's connection, with fakes for everything outside the database."""
+    async with serving(units, connection, make_settings(tmp_path)) as opened:
+        yield opened

@@ -6,9 +6,7 @@ from fastapi import FastAPI
 
 from civitas.app.house import House
 from civitas.faces.http import health, image_routes, storage_routes
-from civitas.faces.web import styleguide
-from civitas.faces.web.assets import static_routes
-from civitas.faces.web.visits import show_fault
+from civitas.faces.web import assets, visits
 from civitas.infra.settings import Settings
 
 
@@ -16,11 +14,10 @@ def include(app: FastAPI, settings: Settings) -> None:
     """Add every route."""
     app.router.routes.extend(storage_routes.routes)
     app.router.routes.extend(image_routes.routes)
+    app.router.routes.extend(assets.static_routes())
     app.include_router(health.router)
-    app.router.routes.extend(static_routes())
-    app.router.add_route("/styleguide", styleguide.show)
 
 
 def started(app: FastAPI, house: House) -> None:
     """Called once the adapters are open: what faces prepare for a process's life."""
-    app.state.civitas.error_page = show_fault
+    app.state.civitas.error_page = visits.show_fault

@@ -66,6 +66,7 @@ def state_from(house: House) -> State:
         store=house.store,
         mailer=house.mailer,
         limiter=house.limiter,
+        imaging=house.imaging,
         secret=house.secret,
     )
 

@@ -25,6 +25,7 @@ COLUMNS = (
     Person.adult_confirmed_at,
     Person.show_mature,
     Person.browsing_level,
+    Person.avatar_key,
 )
 
 
@@ -51,6 +52,7 @@ def actor_from(row: Any, *, via: Literal["session", "key", "system"], **fields: 
         verified=row.email_verified_at is not None,
         muted=row.muted_until is not None and row.muted_until > clock.now(),
         onboarded=row.onboarding & Onboarding.COMPLETE == Onboarding.COMPLETE,
+        avatar_key=row.avatar_key,
         **fields,
     )
 

@@ -114,6 +114,8 @@ class Actor:
     verified: bool = False
     muted: bool = False
     onboarded: bool = False
+    # The storage key of their picture; beside the name wherever they are shown as the one who looks.
+    avatar_key: str | None = None
     key_id: int | None = None
     session_id: int | None = None
     # When the person last proved who they are in this session; None for keys.

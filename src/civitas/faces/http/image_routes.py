@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from civitas.domains.gallery import queries
+from civitas.faces.http import portraits
 from civitas.faces.http.errors import body_of, headers_of
 from civitas.faces.http.state import state_of
 from civitas.faces.http.storage_routes import send_object
@@ -27,7 +28,8 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 async def picture(request: Request) -> Response:
     """One picture; 404 in JSON when it was removed, blocked or never was."""
     try:
-        found = await queries.by_key(state_of(request).reads, request.path_params["key"])
+        key = request.path_params["key"]
+        found = portraits.deliverable(key) or await queries.by_key(state_of(request).reads, key)
         if found is None:
             raise NotFound("This picture was not found.", code="image_not_found")
         return await _answer(request, found)

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from civitas.infra.db.database import Units
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.imaging.port import Imaging
 from civitas.infra.limiting.limiter import Limiter
 from civitas.infra.mail.mailer import Mailer
 from civitas.infra.settings import Settings
@@ -30,6 +31,7 @@ class State:
     store: Store
     mailer: Mailer
     limiter: Limiter
+    imaging: Imaging
     secret: bytes
     error_page: ErrorPage | None = None
 

@@ -7,13 +7,15 @@ from urllib.parse import quote
 
 from fastapi import Depends, Request
 from itsdangerous import BadData, URLSafeSerializer
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import RedirectResponse, Response
 
-from civitas.domains.accounts.types import Actor
+from civitas.domains.accounts.types import ANONYMOUS, Actor
 from civitas.faces.http import csrf, sessions
 from civitas.faces.http.actors import actor_of
 from civitas.faces.http.limits import take
 from civitas.faces.http.links import base_url
+from civitas.faces.http.portraits import portrait
 from civitas.faces.http.state import state_of
 from civitas.faces.web.error_pages import error_page
 from civitas.faces.web.shell import Flash, FlashKind, Shell, Site, Viewer, theme_of
@@ -49,7 +51,13 @@ def frame(request: Request, actor: Actor) -> Shell:
     settings = state_of(request).settings
     viewer = None
     if actor.id is not None and actor.username is not None:
-        viewer = Viewer(actor.id, actor.username, is_moderator=actor.is_moderator, is_admin=actor.is_admin)
+        viewer = Viewer(
+            actor.id,
+            actor.username,
+            avatar_url=portrait(actor.avatar_key),
+            is_moderator=actor.is_moderator,
+            is_admin=actor.is_admin,
+        )
     return Shell(
         viewer=viewer,
         csrf_token=csrf.token_for(request),
@@ -109,7 +117,7 @@ def local_path(href: str | None, fallback: str = "/") -> str:
 async def show_fault(request: Request, fault: Fault) -> Response:
     """A fault as a page; a stranger who must sign in is sent there and comes back afterwards."""
     if getattr(request.state, "shell", None) is None:
-        request.state.shell = frame(request, getattr(request.state, "actor", None) or Actor(id=None))
+        request.state.shell = frame(request, await _whoever(request))
     if (
         isinstance(fault, Unauthorised)
         and fault.code == "sign_in_needed"
@@ -124,6 +132,14 @@ async def show_fault(request: Request, fault: Fault) -> Response:
         retry_after=fault.retry_after if isinstance(fault, Limited) else None,
         request_id=request.scope.get("state", {}).get("request_id"),
     )
+
+
+async def _whoever(request: Request) -> Actor:
+    """The visitor of a page that failed before it was known who looks; a stranger when that is what failed."""
+    try:
+        return await actor_of(request)
+    except (Fault, SQLAlchemyError):
+        return ANONYMOUS
 
 
 def _taken_flash(request: Request) -> tuple[Flash, ...]:
