@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from civitas.domains.catalog import aging, headers, publishing, removal, scanning
+from civitas.domains.catalog import aging, architecture, headers, publishing, removal, scanning
 from civitas.domains.catalog.messages import ScanFile
 from civitas.domains.catalog.scanning import HeaderFacts, Outcome, ToScan
 from civitas.domains.catalog.types import ScanStatus
@@ -104,12 +104,24 @@ async def _prefix(store: Store, file: ToScan) -> bytes | None:
 def _facts(prefix: bytes, size: int) -> HeaderFacts:
     header = headers.read(prefix, size)
     told: dict[str, Any] = headers.summary(header)
+    guess = architecture.guess(header)
     tensors = [
         {"name": tensor.name, "dtype": tensor.dtype, "shape": list(tensor.shape), "size": tensor.size}
         for tensor in header.tensors[:MAX_TENSORS_KEPT]
     ]
     return HeaderFacts(
-        architecture=None,
+        architecture={
+            "kind": guess.kind,
+            "ecosystem": guess.ecosystem,
+            "baseModel": guess.base_model,
+            "variant": guess.variant,
+            "confidence": guess.confidence,
+            "reasons": list(guess.reasons),
+            "format": told["format"],
+            "dtypes": told["dtypes"],
+            "triggerWords": told["triggerWords"],
+            "modelspec": told["modelspec"],
+        },
         training=told["training"],
         metadata=told["metadata"],
         tensors=tensors,
