@@ -10,6 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from civitas.domains.accounts.types import Actor
 from civitas.domains.catalog import base_models
 from civitas.domains.catalog.base_models import Registry
 from civitas.domains.catalog.documents import STATS, Row, Sources, Texts, complete, is_tombstone, texts_of
@@ -89,11 +90,17 @@ async def refresh(session: AsyncSession, model_ids: Sequence[int]) -> None:
 
 
 async def owner_document(
-    session: AsyncSession, model_id: int, *, base: str, registry: Registry | None = None
+    session: AsyncSession, actor: Actor, model_id: int, *, base: str, registry: Registry | None = None
 ) -> str | None:
-    """The model's JSON with all that is not deleted, published or not: for its owner and staff only."""
+    """The model's JSON with all that is not deleted, published or not, for its owner and staff.
+
+    None for everybody else, and when there is no such model or it is deleted.
+    """
     connection = await driver_connection(session)
     for source in await load(connection, [model_id]):
+        mine = actor.id is not None and (actor.is_moderator or source.model["person_id"] == actor.id)
+        if not mine or is_tombstone(source.model):
+            return None
         living = [v for v in source.versions if v["status"] != Status.DELETED]
         whole = Sources(source.model, living, source.files, source.previews)
         texts, versions = texts_of(whole, registry or base_models.current())

@@ -35,16 +35,14 @@ SELECT f.id, f.version_id, f.name, f.format, h.architecture, h.training, h.metad
   LEFT JOIN file_headers h ON h.file_id = f.id
  WHERE f.id = %(id)s AND f.removed_at IS NULL AND f.visibility <> 'Private';
 
--- name: near_words
+-- name: known_words
 SELECT q.word, s.word, s.models
   FROM unnest(%(words)s::text[], %(forms)s::text[]) AS q(word, form)
   JOIN search_forms f ON f.form = q.form COLLATE "C"
-  JOIN search_words s ON s.word = f.word;
-
--- name: beginnings
-SELECT q.word FROM unnest(%(words)s::text[]) AS q(word)
- WHERE EXISTS (SELECT FROM search_words s
-                WHERE s.word >= q.word COLLATE "C" AND s.word < (q.word || chr(1114111)) COLLATE "C");
+  JOIN search_words s ON s.word = f.word
+UNION ALL
+SELECT q.word, NULL, 0 FROM (SELECT %(last)s::text COLLATE "C" AS word) q
+ WHERE EXISTS (SELECT FROM search_words s WHERE s.word >= q.word AND s.word < q.word || chr(1114111));
 
 -- name: suggest
 (SELECT 'model', l.model_id, m.name, m.type, l.downloads
@@ -112,3 +110,16 @@ SELECT d.version_id, d.state, m.person_id, v.usage_control, m.mode, v.early_acce
   FROM version_documents d
   JOIN model_versions v ON v.id = d.version_id JOIN models m ON m.id = d.model_id
  WHERE d.version_id = ANY(%(ids)s);
+
+-- name: download_facts
+SELECT m.person_id, m.status, m.mode, m.availability, m.published_at,
+       v.status, v.availability, v.usage_control, v.require_auth, v.early_access_ends_at, v.published_at,
+       f.id, f.name, f.type, f.format, f.size_class, f.precision, f.quantisation, f.visibility, f.scan_status,
+       f.removed_at, f.is_primary, f.size, b.storage_key, b.sha256, b.content_type,
+       (SELECT p.settings -> 'files' FROM people p WHERE p.id = %(viewer)s::bigint)
+  FROM model_versions v
+  JOIN models m ON m.id = v.model_id
+  LEFT JOIN model_files f ON f.version_id = v.id
+  LEFT JOIN blobs b ON b.id = f.blob_id
+ WHERE v.id = %(id)s
+ ORDER BY f.is_primary DESC, f.id;
