@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
@@ -12,6 +13,10 @@ from civitas.domains.accounts.tables import BlocklistEntry
 from civitas.kit.errors import Invalid
 
 LONGEST = 254
+# Names that only mean something inside a machine or a private network (RFC 6761, RFC 6762).
+_PRIVATE = re.compile(
+    r"(?=.{1,200}$)(localhost|([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(local|localhost|test))", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +38,19 @@ def read(text: str) -> Address:
     RFC 5321 lengths and RFC 6531 letters by email-validator. Private domains such as `studio.local` are
     allowed, because instances live in private networks. Raises Invalid (`bad_email`).
     """
+    name, _, private = text.strip().rpartition("@")
+    private = private.lower() if _PRIVATE.fullmatch(private.lower()) else ""
     try:
         if len(text) > LONGEST + 64:
             raise EmailNotValidError
-        found = validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)
+        # The library refuses private domains as such; their names are judged beside a public one.
+        asked = f"{name}@example.org" if private else text.strip()
+        found = validate_email(asked, check_deliverability=False)
     except EmailNotValidError:
         told = "This is not an e-mail address that mail can be sent to."
         raise Invalid(told, code="bad_email", fields={"email": told}) from None
-    domain = found.ascii_domain.lower()
-    return Address(found.normalized, f"{found.local_part.lower()}@{domain}")
+    domain = private or found.ascii_domain.lower()
+    return Address(f"{found.local_part}@{private or found.domain}", f"{found.local_part.lower()}@{domain}")
 
 
 async def check_welcome(session: AsyncSession, address: Address) -> None:
