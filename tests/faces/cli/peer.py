@@ -50,11 +50,14 @@ class Knobs:
     lie_about_hash: bool = False
     corrupt_first: int = 0
     part_503: int = 0
+    part_403: int = 0
     part_delay: float = 0.0
     scan_result: str = "Success"
     scan_polls: int = 1
     part_size: int = 1024 * 1024
     verify_error: str = ""
+    pictures_late: int = 0
+    base_models: tuple[str, ...] = ()
 
 
 class Peer:
@@ -341,6 +344,8 @@ class Peer:
 
     async def create_version(self, request: Request) -> Response:
         model = self.models[request.path_params["id"]]
+        if self.knobs.base_models and (await request.json())["baseModel"] not in self.knobs.base_models:
+            return JSONResponse({"error": "unknown base model", "code": "unknown_base_model"}, 400)
         version = {
             "publishedAt": None,
             "files": [],
@@ -367,19 +372,25 @@ class Peer:
                 "partSize": self.knobs.part_size,
                 "partCount": count,
                 "expiresAt": "2030-01-01T00:00:00Z",
-                "parts": self.part_urls(upload_id, range(1, min(count, 3) + 1)),
+                "received": [],
+                "parts": [],
             },
             201,
         )
 
-    def part_urls(self, upload_id: str, numbers: Any) -> list[dict[str, Any]]:
-        return [{"number": n, "url": f"/parts/{upload_id}/{n}?signature=x"} for n in numbers]
+    def part_link(self, upload_id: str, part: dict[str, Any]) -> dict[str, Any]:
+        """A link that carries its checksum in its signature, as S3's do."""
+        url = f"/parts/{upload_id}/{part['number']}?signature={next(self.link_ids)}"
+        return {"number": part["number"], "url": url, "headers": {"x-amz-checksum-sha256": part["checksum"]}}
 
     async def show_upload(self, request: Request) -> Response:
         upload = self.uploads.get(request.path_params["id"])
         if upload is None:
             return JSONResponse({"error": "no such upload"}, 404)
-        received = [{"number": n, "size": len(b), "checksum": sha(b)} for n, b in upload["held"].items()]
+        received = [
+            {"number": n, "size": len(b), "etag": f"etag-{n}", "checksum": None}
+            for n, b in upload["held"].items()
+        ]
         answer = {
             "id": upload["id"],
             "status": upload["status"],
@@ -394,13 +405,18 @@ class Peer:
         return JSONResponse(answer)
 
     async def more_parts(self, request: Request) -> Response:
-        numbers = (await request.json())["numbers"]
-        return JSONResponse({"parts": self.part_urls(request.path_params["id"], numbers)})
+        parts = (await request.json())["parts"]
+        return JSONResponse([self.part_link(request.path_params["id"], part) for part in parts])
 
     async def put_part(self, request: Request) -> Response:
         if "authorization" in request.headers:
             return PlainTextResponse("only one auth mechanism allowed", 400)
         body = await request.body()
+        if len(body) != int(request.headers["content-length"]):
+            return PlainTextResponse("lengths differ", 400)
+        if self.knobs.part_403 > 0:
+            self.knobs.part_403 -= 1
+            return PlainTextResponse("expired", 403)
         if self.knobs.part_503 > 0:
             self.knobs.part_503 -= 1
             return PlainTextResponse("busy", 503)
@@ -448,6 +464,11 @@ class Peer:
 
     async def publish_model(self, request: Request) -> Response:
         model = self.models[request.path_params["id"]]
+        if self.knobs.pictures_late > 0:
+            self.knobs.pictures_late -= 1
+            return JSONResponse(
+                {"error": "not yet", "code": "not_ready", "missing": [{"code": "no-posts"}]}, 400
+            )
         model["status"] = "Published"
         for version in model["modelVersions"]:
             version["status"] = "Published"

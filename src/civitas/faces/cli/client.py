@@ -97,15 +97,19 @@ def fault_of(response: httpx.Response, body: bytes) -> Fault:
         return NetworkFault(
             f"{host} answers {status}: {sentence or 'it has an error of its own; try later'}."
         )
-    return Invalid(sentence or f"{host} refuses this ({status}).", code=code)
+    details = {key: value for key, value in _tree(body).items() if key not in ("error", "message", "code")}
+    return Invalid(sentence or f"{host} refuses this ({status}).", code=code, details=details)
+
+
+def _tree(body: bytes) -> Json:
+    try:
+        return as_dict(orjson.loads(body))
+    except orjson.JSONDecodeError:
+        return {}
 
 
 def _explanation(body: bytes) -> tuple[str, str | None]:
-    try:
-        tree = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return "", None
-    outer = as_dict(tree)
+    outer = _tree(body)
     inner = outer.get("error")
     nested = as_dict(inner)
     title = as_text(inner) or as_text(nested.get("message"))

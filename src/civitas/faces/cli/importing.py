@@ -16,11 +16,23 @@ from civitas.faces.cli.client import SiteClient
 from civitas.faces.cli.downloading import download
 from civitas.faces.cli.exits import NetworkFault
 from civitas.faces.cli.publishing import Writer, scan_state
-from civitas.faces.cli.records import RemoteFile, RemoteImage, RemoteModel, RemoteVersion, as_dict, as_text
+from civitas.faces.cli.records import (
+    RemoteFile,
+    RemoteImage,
+    RemoteModel,
+    RemoteVersion,
+    as_dict,
+    as_text,
+    as_texts,
+)
 from civitas.faces.cli.sidecars import MAX_IMAGE, image_kind, sized
 from civitas.kit.errors import Conflict, Fault, Forbidden, Gone, Invalid, Limited, NotFound, Unauthorised
 
 _PERMISSIONS = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")
+_USES = frozenset({"None", "Image", "RentCivit", "Rent", "Sell"})
+MAX_DESCRIPTION = 100_000
+MAX_TAGS = 30
+MAX_WORDS = 100
 _SETTINGS = ("strength", "minStrength", "maxStrength")
 _ENDS_ALL = (Limited, Unauthorised, NetworkFault)
 
@@ -135,7 +147,7 @@ class Mirror:
             elif self._plan.dry_run:
                 row |= {"status": "planned", "bytes": sum(file.size for file in files), "files": len(files)}
             else:
-                self._adopt(memory, known)
+                self._adopt(memory, list(present.values()))
                 touched.append(self._version(memory, model, version, files, row))
         self._close(memory, report, touched)
 
@@ -149,8 +161,10 @@ class Mirror:
             return
         client = self._writer.client
         mine = as_text(client.me().get("username"))
-        if client.model(known[0][0]).creator == mine:
-            memory["modelId"] = known[0][0]
+        for model_id in dict.fromkeys(model_id for model_id, _version in known):
+            if client.model(model_id).creator == mine:
+                memory["modelId"] = model_id
+                return
 
     def _close(self, memory: dict[str, Any], report: Report, touched: list[int]) -> None:
         statuses = {row["status"] for row in report.versions}
@@ -166,12 +180,11 @@ class Mirror:
         if self._plan.files:
             for version_id in touched:
                 self._writer.scanned(version_id)
-        if memory.get("published"):
-            for version_id in touched:
-                self._writer.publish("model-versions", version_id)
-        else:
+        if not memory.get("published"):
             self._writer.publish("models", memory["modelId"])
             memory["published"] = True
+        for version_id in touched:
+            self._writer.publish("model-versions", version_id)
         for remembered in memory.get("versions", {}).values():
             if remembered.get("versionId") in touched:
                 remembered["done"] = True
@@ -187,7 +200,16 @@ class Mirror:
     ) -> int:
         model_id = self._writer.model(memory, self._model_body(model))
         kept = memory.setdefault("versions", {}).setdefault(str(version.id), {})
-        version_id = self._writer.version(kept, model_id, _version_body(version))
+        body = _version_body(version)
+        try:
+            version_id = self._writer.version(kept, model_id, body)
+        except Invalid as fault:
+            if body["baseModel"] == "Other":
+                raise
+            self._writer.settings.notify(
+                f"{version.name}: {fault.message} It is imported with base model Other."
+            )
+            version_id = self._writer.version(kept, model_id, {**body, "baseModel": "Other"})
         row |= {"status": "imported", "versionId": version_id, "files": [], "images": 0}
         if self._plan.files:
             for file in files:
@@ -208,14 +230,21 @@ class Mirror:
             )
             if not outcome.verified:
                 self._writer.settings.notify(f"{file.name}: the source gives no hash to check it by")
-            try:
-                upload_id = self._writer.upload(memory, outcome.path, "file", outcome.sha256)
-                self._writer.attach(memory, version_id, "files", _file_body(file, outcome.path, upload_id))
-            except (Conflict, Invalid):
-                memory.clear()
-                raise
+            upload_id = self._writer.upload(memory, outcome.path, "file", outcome.sha256)
+            self._attach_file(memory, version_id, _file_body(file, outcome.path, upload_id))
             outcome.path.unlink(missing_ok=True)
         return {"name": file.name, "fileId": memory["attached"], "sha256": file.sha256}
+
+    def _attach_file(self, memory: dict[str, Any], version_id: int, body: dict[str, Any]) -> None:
+        """Attach with all that the source tells, else with what the target understands of it."""
+        plainer = {key: body[key] for key in ("uploadId", "name", "type")}
+        try:
+            self._writer.attach(memory, version_id, "files", body)
+        except Invalid:
+            try:
+                self._writer.attach(memory, version_id, "files", plainer)
+            except Invalid:
+                self._writer.attach(memory, version_id, "files", {**plainer, "type": "Other"})
 
     def _image(self, kept: dict[str, Any], image: RemoteImage, version_id: int) -> int:
         memory = kept.setdefault("images", {}).setdefault(image.url, {})
@@ -248,20 +277,18 @@ class Mirror:
     def _model_body(self, model: RemoteModel) -> dict[str, Any]:
         raw = model.raw
         body: dict[str, Any] = {
-            "name": model.name,
+            "name": model.name[:200],
             "type": model.type,
-            "description": raw.get("description") or "",
-            "tags": list(model.tags),
+            "description": str(raw.get("description") or "")[:MAX_DESCRIPTION],
+            "tags": list(model.tags[:MAX_TAGS]) or [model.type.lower()],
             "nsfw": model.nsfw,
             "poi": raw.get("poi") is True,
             "minor": raw.get("minor") is True,
             "source": self._origin(model),
         }
         body |= {key: raw[key] for key in _PERMISSIONS if raw.get(key) is not None}
-        if isinstance(raw.get("allowCommercialUse"), str):
-            # Older servers write the set as one text, such as "{Image,Rent}".
-            names = raw["allowCommercialUse"].strip("{}").split(",")
-            body["allowCommercialUse"] = [name for name in names if name]
+        if raw.get("allowCommercialUse") is not None:
+            body["allowCommercialUse"] = _commercial_use(raw["allowCommercialUse"])
         if raw.get("checkpointType"):
             body["checkpointType"] = raw["checkpointType"]
         return body
@@ -274,6 +301,14 @@ class Mirror:
             url = f"{self._source.url}/models/{model.id}"
             origin = {"url": url, "creator": model.creator, "platform": self._platform}
         return {key: value for key, value in origin.items() if value}
+
+
+def _commercial_use(told: object) -> list[str]:
+    """The uses that the source allows. A use that we do not know is not allowed here, never the reverse.
+
+    Older servers write the set as one text, such as "{Image,Rent}".
+    """
+    return [use for use in as_texts(told) if use in _USES] or ["None"]
 
 
 def _refusal(version: RemoteVersion, files: list[RemoteFile]) -> str | None:
@@ -292,11 +327,13 @@ def _refusal(version: RemoteVersion, files: list[RemoteFile]) -> str | None:
 def _version_body(version: RemoteVersion) -> dict[str, Any]:
     raw = version.raw
     body: dict[str, Any] = {
-        "name": version.name or "v1.0",
+        "name": version.name[:100] or "v1.0",
         "baseModel": version.base_model or "Other",
-        "trainedWords": list(version.trained_words),
+        "trainedWords": [word[:300] for word in version.trained_words[:MAX_WORDS]],
     }
-    for key in ("description", "baseModelType", "steps", "epochs", "clipSkip"):
+    if isinstance(raw.get("description"), str):
+        body["description"] = raw["description"][:MAX_DESCRIPTION]
+    for key in ("baseModelType", "steps", "epochs", "clipSkip"):
         if raw.get(key) is not None:
             body[key] = raw[key]
     strengths = {key: as_dict(raw.get("settings")).get(key) for key in _SETTINGS}

@@ -250,11 +250,17 @@ def from_paths(path: Path) -> Manifest:
     return Manifest(model=model, version=(version,))
 
 
-def check(manifest: Manifest, *, existing_model: bool) -> None:
-    """Raise UsageFault that names everything a publish still lacks, NotFound for files that are not there."""
+def check(manifest: Manifest, *, existing_model: bool, draft: bool = False) -> None:
+    """Raise UsageFault that names everything a publish still lacks, NotFound for files that are not there.
+
+    What only a public model needs (a tag or category, a preview image) is not asked of a draft. Better to know
+    before a large upload than after it.
+    """
     lacking: list[str] = []
     if not existing_model:
         lacking += [f"model.{key}" for key in ("name", "type") if not getattr(manifest.model, key)]
+        if not draft and not manifest.model.tags and not manifest.model.category:
+            lacking.append("a tag (--tag) or a category")
     if not manifest.version:
         lacking.append("a [[version]]")
     for number, version in enumerate(manifest.version, 1):
@@ -262,6 +268,8 @@ def check(manifest: Manifest, *, existing_model: bool) -> None:
             lacking.append(f"base_model of version {number}")
         if not version.file:
             lacking.append(f"a [[version.file]] of version {number}")
+        if not version.image and not draft:
+            lacking.append(f"a preview image of version {number} (--image)")
         for path in [file.path for file in version.file] + [image.path for image in version.image]:
             if not path.is_file():
                 raise NotFound(f"There is no file {path}.")
@@ -271,7 +279,7 @@ def check(manifest: Manifest, *, existing_model: bool) -> None:
         raise UsageFault(
             "Still missing: "
             + ", ".join(lacking)
-            + "; give it by flags (--name, --type, --base-model) or a manifest."
+            + "; give it by flags or in a manifest, or upload a --draft."
         )
 
 

@@ -12,12 +12,14 @@ from civitas.faces.cli.downloading import Settings
 from civitas.faces.cli.exits import NetworkFault, Unsafe
 from civitas.faces.cli.hashing import HashCache, Interrupted
 from civitas.faces.cli.manifest import Manifest, ManifestVersion
-from civitas.faces.cli.records import RemoteFile, RemoteVersion, as_dict, as_int, as_text
+from civitas.faces.cli.records import RemoteFile, RemoteVersion, as_dict, as_dicts, as_int, as_text
 from civitas.faces.cli.states import State
 from civitas.faces.cli.uploading import Upload
-from civitas.kit.errors import Gone, NotFound
+from civitas.kit.errors import Gone, Invalid, NotFound
 
 Memory = dict[str, Any]
+PICTURES_TAKE = 60.0
+_READY_SOON = frozenset({"no-posts", "scan-pending"})
 _WAITING = frozenset({"", "pending", "scanning", "running"})
 _CLEAN = frozenset({"success", "clean", "skipped", "notapplicable"})
 
@@ -116,8 +118,23 @@ class Writer:
             pause = min(pause * 1.4, 3.0)
 
     def publish(self, kind: str, subject_id: int) -> None:
-        """Publish a model (`models`) with its versions, or one version (`model-versions`)."""
-        self.client.ask("POST", f"/{kind}/{subject_id}/publish", body={})
+        """Publish a model (`models`) with its versions, or one version (`model-versions`).
+
+        Pictures are made ready in the background, so a refusal for their lack alone is waited out for a while.
+        """
+        waited = 0.0
+        while True:
+            try:
+                self.client.ask("POST", f"/{kind}/{subject_id}/publish", body={})
+            except Invalid as fault:
+                missing = {as_text(row.get("code")) for row in as_dicts(fault.details.get("missing"))}
+                if not missing or missing - _READY_SOON or waited >= PICTURES_TAKE:
+                    raise
+            else:
+                return
+            waited += 1.0
+            if self.settings.stop.wait(1.0):
+                raise KeyboardInterrupt
 
     @staticmethod
     def _id(answer: object) -> int:
@@ -129,12 +146,16 @@ class Writer:
 
 
 def scan_state(file: RemoteFile) -> str:
-    """`pending`, `clean`, or the first scan result that is neither, in lower case."""
+    """`pending`, `clean`, or the first scan result that is neither, in lower case.
+
+    A server without a virus scanner leaves that result pending for ever; what it has scanned then counts.
+    """
     results = [file.virus_scan.lower(), file.pickle_scan.lower()]
     bad = [result for result in results if result not in _WAITING | _CLEAN]
     if bad:
         return bad[0]
-    return "clean" if all(result in _CLEAN for result in results) else "pending"
+    scanned = results[1] in _CLEAN and (results[0] in _CLEAN or bool(file.raw.get("scannedAt")))
+    return "clean" if scanned else "pending"
 
 
 def _reasons(file: RemoteFile) -> str:
@@ -172,9 +193,9 @@ def publish(writer: Writer, order: Order) -> dict[str, Any]:
             writer.scanned(result["id"])
         if order.model_id is None:
             writer.publish("models", model_id)
-        else:
-            for result in results:
-                writer.publish("model-versions", result["id"])
+        # A version that was not ready when its model went public has to be told again; others do not mind.
+        for result in results:
+            writer.publish("model-versions", result["id"])
         status = "Published"
         state.forget()
     return {

@@ -110,7 +110,9 @@ class Bars:
 
     def begin(self, name: str, total: int, done: int) -> None:
         """A file begins."""
-        self._name = name
+        again, self._name = name == self._name, name
+        if not self._live and again:
+            return
         if not self._live:
             resumed = f", {human_size(done)} of it already here" if done else ""
             self._output.notice(f"{name}: {human_size(total)}{resumed}")

@@ -6,10 +6,10 @@ import base64
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urljoin
 
 import httpx
@@ -22,16 +22,22 @@ from civitas.faces.cli.records import Json, as_dict, as_dicts, as_int, as_text
 from civitas.kit.errors import Fault, Gone, Invalid, Limited, NotFound
 
 CHUNK = 1024 * 1024
-URLS_AT_ONCE = 100
+LINKS_AT_ONCE = 8
 MAX_PARTS = 10_000
 _EXPIRED = frozenset({400, 401, 403, 404})
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Part:
     number: int
     offset: int
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    url: str
+    headers: Mapping[str, str]
 
 
 class Upload:
@@ -58,7 +64,7 @@ class Upload:
         self._save = save
         self._settings = settings
         self._sha256 = sha256
-        self._urls: dict[int, str] = {}
+        self._links: dict[int, _Link] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._waiting: deque[_Part] = deque()
@@ -104,7 +110,12 @@ class Upload:
 
     def _begun(self) -> Json:
         seen = self._path.stat()
-        body = {"filename": self._path.name, "size": seen.st_size, "purpose": self._purpose}
+        body: dict[str, Any] = {
+            "filename": self._path.name,
+            "size": seen.st_size,
+            "purpose": self._purpose,
+            "checksums": True,
+        }
         if self._sha256:
             body["sha256"] = self._sha256
         opened = as_dict(self._client.ask("POST", "/uploads", body=body))
@@ -124,8 +135,6 @@ class Upload:
             raise NetworkFault(
                 f"The server cuts {size} bytes into {count} parts of {part_size}; that cannot be."
             )
-        for row in as_dicts(opened.get("parts")):
-            self._urls[as_int(row.get("number"))] = as_text(row.get("url"))
         etags = self._memory["etags"]
         held = {as_int(row.get("number")): row for row in as_dicts(opened.get("received"))}
         for number, row in held.items():
@@ -162,13 +171,12 @@ class Upload:
                     part = self._waiting.popleft()
                 except IndexError:
                     return
-                self._send(part, _Window(handle, part.offset, part.size))
+                self._send(part, handle)
 
     def _over(self) -> bool:
         return self._ended.is_set() or self._settings.stop.is_set()
 
-    def _send(self, part: _Part, window: _Window) -> None:
-        checksum = window.checksum()
+    def _send(self, part: _Part, handle: BinaryIO) -> None:
         attempt = 0
         while not self._over():
             attempt += 1
@@ -181,8 +189,8 @@ class Upload:
 
             delay = backoff(attempt)
             try:
-                etag, fault, asked = self._put(part, window.pieces(count, self._over), checksum)
-                if etag is not None:
+                etag, fault, asked = self._put(part, handle, count)
+                if etag:
                     with self._lock:
                         self._memory["etags"][str(part.number)] = etag
                     return
@@ -190,105 +198,106 @@ class Upload:
             except httpx.HTTPError as error:
                 fault = NetworkFault(f"The upload does not continue: {error or type(error).__name__}.")
             self._settings.watcher.move(-moved)
-            if attempt > self._settings.limits.attempts or fault is None:
-                raise fault or NetworkFault("The upload does not continue.")
+            if self._over():
+                return
+            if attempt > self._settings.limits.attempts:
+                raise fault
             if delay > self._settings.limits.patience:
                 raise Limited(f"The server asks to wait {delay:.0f} s.", retry_after=int(delay))
             self._client.pause(delay, fault.message.rstrip("."))
 
     def _put(
-        self, part: _Part, pieces: Iterator[bytes], checksum: str
-    ) -> tuple[str | None, Fault | None, float | None]:
-        headers = {
-            "Content-Length": str(part.size),
-            "Content-Type": "application/octet-stream",
-            "x-amz-checksum-sha256": checksum,
-        }
-        url = self._url(part.number)
-        with self._client.http.stream("PUT", url, content=pieces, headers=headers) as response:
+        self, part: _Part, handle: BinaryIO, moved: Callable[[int], None]
+    ) -> tuple[str, Fault, float | None]:
+        link = self._link(part)
+        headers = {**link.headers, "Content-Length": str(part.size)}
+        pieces = self._pieces(handle, part, moved)
+        with self._client.http.stream("PUT", link.url, content=pieces, headers=headers) as response:
             body = read_bounded(response, 256 * 1024)
-        if response.is_success:
-            return response.headers.get("etag", "").strip('"'), None, None
         fault = fault_of(response, body)
+        if response.is_success:
+            return response.headers.get("etag", "").strip('"') or "none", fault, None
         if response.status_code in _EXPIRED:
             with self._lock:
-                self._urls.pop(part.number, None)
+                self._links.pop(part.number, None)
         elif response.status_code < 500 and response.status_code != 429:
             raise fault
-        return None, fault, retry_after(response)
+        return "", fault, retry_after(response)
 
-    def _url(self, number: int) -> str:
+    def _link(self, part: _Part) -> _Link:
+        """The signed link of a part. Links for the next parts are asked for along with it, with their checksums."""
         with self._lock:
-            if not self._urls.get(number):
-                wanted = [number, *(part.number for part in list(self._waiting)[: URLS_AT_ONCE - 1])]
+            if part.number not in self._links:
+                ahead = [other for other in self._waiting if other.number not in self._links]
+                wanted = [part, *ahead[: LINKS_AT_ONCE - 1]]
+                with self._path.open("rb") as handle:
+                    rows = [{"number": one.number, "checksum": _checksum(handle, one)} for one in wanted]
                 path = f"/uploads/{self._memory['uploadId']}/parts"
-                answer = self._client.ask("POST", path, body={"numbers": wanted})
-                rows = as_dicts(as_dict(answer).get("parts", answer))
-                self._urls.update({as_int(row.get("number")): as_text(row.get("url")) for row in rows})
-            url = self._urls.get(number)
-        if not url:
-            raise NetworkFault(f"The server gives no address for part {number}.")
-        return urljoin(self._client.url, url)
+                answer = self._client.ask("POST", path, body={"parts": rows})
+                for row in as_dicts(as_dict(answer).get("parts", answer)):
+                    url = urljoin(self._client.url, str(row.get("url") or ""))
+                    headers = {str(key): str(value) for key, value in as_dict(row.get("headers")).items()}
+                    self._links[as_int(row.get("number"))] = _Link(url, headers)
+            if part.number not in self._links:
+                raise NetworkFault(f"The server gives no address for part {part.number}.")
+            return self._links[part.number]
+
+    def _pieces(self, handle: BinaryIO, part: _Part, moved: Callable[[int], None]) -> Iterator[bytes]:
+        for piece in _read(handle, part):
+            if self._over():
+                raise httpx.WriteError("interrupted")
+            yield piece
+            moved(len(piece))
 
     def _verified(self, upload_id: str) -> str:
-        attempt = 0
-        shown = False
-        while True:
-            status = as_dict(self._client.ask("GET", f"/uploads/{upload_id}"))
-            state = as_text(status.get("status"))
-            if state == "done":
-                self._memory["done"] = True
-                self._save()
-                return upload_id
-            if state in ("failed", "aborted"):
-                self._memory.clear()
-                self._save()
-                raise _reason(self._path, status)
-            if self._settings.stop.is_set():
-                raise KeyboardInterrupt
-            if not shown and attempt > 1:
-                self._settings.notify(f"the server is verifying {self._path.name}")
-                shown = True
-            attempt += 1
-            self._settings.stop.wait(min(0.1 * 1.5**attempt, 3.0))
+        size = self._path.stat().st_size
+        attempt, shown = 0, 0
+        try:
+            while True:
+                status = as_dict(self._client.ask("GET", f"/uploads/{upload_id}"))
+                state = as_text(status.get("status"))
+                if state == "done":
+                    return upload_id
+                if state in ("failed", "aborted"):
+                    self._memory.clear()
+                    self._save()
+                    raise _reason(self._path, status)
+                if attempt == 0:
+                    self._settings.watcher.begin(self._path.name, size, 0)
+                    self._settings.watcher.phase("verifying", size)
+                verified = as_int(status.get("verifiedBytes"))
+                self._settings.watcher.move(verified - shown)
+                shown = verified
+                attempt += 1
+                if self._settings.stop.wait(min(0.1 * 1.4**attempt, 2.0)):
+                    raise KeyboardInterrupt
+        finally:
+            self._settings.watcher.end()
 
 
 def _reason(path: Path, status: Json) -> Fault:
     error = status.get("error")
     sentence = as_text(error) or as_text(as_dict(error).get("message")) or "the server could not verify it"
     code = as_text(as_dict(error).get("code"))
-    if "hash" in code or "checksum" in code or "sha256" in sentence.lower():
+    if "sha256" in code or "checksum" in code or "hash" in code:
         return HashMismatch(f"{path.name}: {sentence}")
     return Unsafe(f"{path.name}: {sentence}")
 
 
-class _Window:
-    """Some bytes of an open file, read twice: once for the checksum and once to send."""
+def _checksum(handle: BinaryIO, part: _Part) -> str:
+    """Base64 of the SHA-256 of a part, as S3's `x-amz-checksum-sha256` has it."""
+    digest = hashlib.sha256()
+    for piece in _read(handle, part):
+        digest.update(piece)
+    return base64.b64encode(digest.digest()).decode()
 
-    def __init__(self, handle: Any, offset: int, size: int) -> None:
-        self._handle, self._offset, self._size = handle, offset, size
 
-    def checksum(self) -> str:
-        """Base64 of the SHA-256 of the bytes, as `x-amz-checksum-sha256` has it."""
-        digest = hashlib.sha256()
-        for piece in self._read():
-            digest.update(piece)
-        return base64.b64encode(digest.digest()).decode()
-
-    def pieces(self, moved: Callable[[int], None], over: Callable[[], bool]) -> Iterator[bytes]:
-        """The bytes, reported as they leave; breaks off when `over` says so."""
-        for piece in self._read():
-            if over():
-                raise httpx.WriteError("interrupted")
-            yield piece
-            moved(len(piece))
-
-    def _read(self) -> Iterator[bytes]:
-        self._handle.seek(self._offset)
-        left = self._size
-        while left:
-            piece = self._handle.read(min(CHUNK, left))
-            if not piece:
-                raise Invalid("The file became shorter while it was sent.")
-            left -= len(piece)
-            yield piece
+def _read(handle: BinaryIO, part: _Part) -> Iterator[bytes]:
+    handle.seek(part.offset)
+    left = part.size
+    while left:
+        piece = handle.read(min(CHUNK, left))
+        if not piece:
+            raise Invalid("The file became shorter while it was sent.")
+        left -= len(piece)
+        yield piece

@@ -81,7 +81,7 @@ def publish_command(
         if init:
             _write_manifest(run, plan, path, manifest)
             return
-        check(plan, existing_model=model is not None)
+        check(plan, existing_model=model is not None, draft=draft)
         if not run.profile.key:
             raise Unauthorised(f"Publishing on {run.profile.url} needs a key; use `civitas login`.")
         subject = str((manifest or path).resolve())
