@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, model_validator
 from pydantic.alias_generators import to_camel
 
 from civitas.domains.catalog.licences import Tier
@@ -21,6 +21,7 @@ from civitas.domains.catalog.types import (
     FileFormat,
     FileType,
     ModelType,
+    Relation,
     UsageControl,
     Visibility,
 )
@@ -210,3 +211,77 @@ class FileForm(_FileFields):
 
 class FilePatch(_FileFields):
     """Changes to how a file is shown; its bytes never change."""
+
+
+MAX_PARENTS = 50
+MAX_STEPS = 100
+Note = Annotated[str, Bounded, AfterValidator(clean_line), AfterValidator(lambda v: _length(v, 0, 500))]
+AirText = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class ParentForm(Form):
+    """What a version was made from: a version here, or one elsewhere by its AIR."""
+
+    version_id: Id | None = None
+    air: AirText | None = None
+    relation: Relation
+    note: Note | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.version_id is None) == (self.air is None):
+            raise ValueError("give either versionId or air")
+        return self
+
+
+class OperandForm(Form):
+    """One ingredient of a merge: a version here, the result of an earlier step (from 0), an AIR, or a name."""
+
+    version: Id | None = None
+    result: Annotated[int, Field(ge=0, lt=MAX_STEPS)] | None = None
+    air: AirText | None = None
+    name: Word | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(value is not None for value in (self.version, self.result, self.air, self.name)) != 1:
+            raise ValueError("give exactly one of version, result, air, name")
+        return self
+
+
+class StepForm(Form):
+    """`sum`: a * (1 - m) + b * m. `difference`: a + (b - c) * m."""
+
+    type: Literal["sum", "difference"]
+    a: OperandForm
+    b: OperandForm
+    c: OperandForm | None = None
+    multiplier: float = Field(ge=-5, le=5, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _third(self) -> Self:
+        if (self.type == "difference") != (self.c is not None):
+            raise ValueError("a difference has a, b and c; a sum has a and b")
+        return self
+
+
+class MergeForm(Form):
+    """A recipe; the last step makes the model."""
+
+    steps: list[StepForm] = Field(min_length=1, max_length=MAX_STEPS)
+
+
+class RecommendedForm(Form):
+    """Another version that goes well with this one."""
+
+    version_id: Id
+    strength: Strength | None = None
+    note: Note | None = None
+
+
+class LineageForm(Form):
+    """Where a version comes from and what it goes with; what is left out stays as it is."""
+
+    derived_from: list[ParentForm] = Field(default_factory=list, max_length=MAX_PARENTS)
+    merge: MergeForm | None = None
+    recommended: list[RecommendedForm] = Field(default_factory=list, max_length=MAX_PARENTS)
