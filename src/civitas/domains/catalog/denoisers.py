@@ -64,6 +64,7 @@ class Names:
 
 
 def denoiser(names: Names) -> Guess | None:
+    """The diffusion model whose tensor names these are, with its family and why, or None."""
     for recognise in (_unet, _diffusers_unet, _flux_like, _other_transformer, _video):
         found = recognise(names)
         if found is not None:
