@@ -90,7 +90,13 @@ async def permissions(
     name = "permissions_of_models" if kind == "Model" else "permissions_of_versions"
     rows = await reads.fetch(SQL[name], {"ids": list(ids)})
     now = clock.now()
-    none = {"canView": False, "canEdit": False, "canDelete": False, "canDownload": False, "canGenerate": False}
+    none = {
+        "canView": False,
+        "canEdit": False,
+        "canDelete": False,
+        "canDownload": False,
+        "canGenerate": False,
+    }
     made = {number: dict(none) for number in ids}
     for number, state, owner, usage, mode, early_until, needs_auth in rows:
         mine = actor.id is not None and (owner == actor.id or actor.is_moderator)

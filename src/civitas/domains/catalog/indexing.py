@@ -10,6 +10,7 @@ from civitas.domains.accounts.types import PG, R
 from civitas.domains.catalog import words
 from civitas.domains.catalog.base_models import Registry
 from civitas.domains.catalog.documents import Row, Sources, can_generate
+from civitas.domains.catalog.search import MAX_NAME
 from civitas.domains.catalog.types import Availability, Mode, Status, UploadType
 from civitas.kit.text import fold
 
@@ -71,8 +72,8 @@ class Listing:
 
 
 def folded_name(name: str) -> str:
-    """A name as exact matches compare it."""
-    return " ".join(words.split(name))[:200]
+    """A name as exact matches compare it: its folded words without what is between them."""
+    return "".join(words.split(name))[:MAX_NAME]
 
 
 def listing_of(sources: Sources, registry: Registry) -> Listing | None:
@@ -104,9 +105,7 @@ def listing_of(sources: Sources, registry: Registry) -> Listing | None:
     )
 
 
-def _facets(
-    sources: Sources, versions: Sequence[Row], tags: Iterable[str], registry: Registry
-) -> set[str]:
+def _facets(sources: Sources, versions: Sequence[Row], tags: Iterable[str], registry: Registry) -> set[str]:
     model = sources.model
     facets = {type_facet(model["type"])} | {f"#{tag}" for tag in tags}
     for version in versions:

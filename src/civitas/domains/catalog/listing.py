@@ -190,11 +190,11 @@ def _tiers(made: _Statement, query: Query, vocabulary: Vocabulary, cursor: str |
     """
     whole = made.bind(search.tsquery(query, vocabulary), "::tsquery")
     named = made.bind(search.tsquery(query, vocabulary, named=True), "::tsquery")
-    name = made.bind(" ".join(query.wanted.words or query.wanted.phrases[0]))
+    names = made.bind(search.exact_names(query, vocabulary), "::text[]")
     tiers = {
-        2: [f"l.name = {name}"],
-        1: [f"l.terms @@ {named}", f"l.name <> {name}"],
-        0: [f"l.terms @@ {whole}", f"NOT l.terms @@ {named}", f"l.name <> {name}"],
+        2: [f"l.name = ANY({names})"],
+        1: [f"l.terms @@ {named}", f"l.name <> ALL({names})"],
+        0: [f"l.terms @@ {whole}", f"NOT l.terms @@ {named}", f"l.name <> ALL({names})"],
     }
     if cursor:
         code, at, key, model_id = paging.decode(cursor, str, int, int, int)

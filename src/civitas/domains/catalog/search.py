@@ -19,6 +19,7 @@ MAX_QUERY: Final = 300
 MAX_PARTS: Final = 16
 HASH_LENGTHS: Final = frozenset({8, 10, 12, 64})
 MAX_GUESSES: Final = 8
+MAX_NAME: Final = 200
 
 _PART = re.compile(
     r"""(?P<not>[-!]?)
@@ -89,7 +90,9 @@ def parse(text: str) -> Query:
     """
     if len(text) > MAX_QUERY:
         raise Invalid(
-            f"A search has at most {MAX_QUERY} characters.", code="query_too_long", fields={"query": "too long"}
+            f"A search has at most {MAX_QUERY} characters.",
+            code="query_too_long",
+            fields={"query": "too long"},
         )
     text = text.replace("\x00", " ")
     ids: list[int] = []
@@ -190,6 +193,16 @@ def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str
         else:
             parts.append("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")")
     return " & ".join(parts) or None
+
+
+def exact_names(query: Query, vocabulary: Vocabulary) -> list[str]:
+    """What a name must fold to in order to be what was typed: as typed, and with each unknown word put right."""
+    typed = query.wanted.words or query.wanted.phrases[0]
+    right = [
+        word if word in vocabulary.known else next(iter(vocabulary.near.get(word, ())), word)
+        for word in typed
+    ]
+    return list(dict.fromkeys("".join(made)[:MAX_NAME] for made in (typed, right)))
 
 
 def unwanted_tsquery(query: Query) -> str | None:

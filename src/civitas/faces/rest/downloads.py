@@ -88,9 +88,7 @@ async def _redirect(request: Request, actor: Actor, offered: Offer) -> Response:
         etag=offered.sha256,
     )
     async with state.database.unit() as session:
-        await downloads.record(
-            session, actor, offered, address=client_address(request), secret=state.secret
-        )
+        await downloads.record(session, actor, offered, address=client_address(request), secret=state.secret)
     # Clients hand the Location on as it is, so it must name a host (rule 1).
     location = f"{base_url(request)}{link}" if link.startswith("/") else link
     return Response(status_code=307, headers=_NO_STORE | {"Location": location})

@@ -276,7 +276,9 @@ async def _hashes(request: Request, most: int) -> list[str]:
     try:
         found: Any = orjson.loads(await bounded_body(request))
     except orjson.JSONDecodeError:
-        raise wrong("body", "Expected a JSON array of hashes", code="invalid_type", expected="array") from None
+        raise wrong(
+            "body", "Expected a JSON array of hashes", code="invalid_type", expected="array"
+        ) from None
     if not isinstance(found, list) or any(type(value) is not str for value in found):
         raise wrong("body", "Expected a JSON array of hashes", code="invalid_type", expected="array")
     if len(found) > most:

@@ -69,11 +69,17 @@ class Parameters:
         found = list(dict.fromkeys(p.strip() for value in raw for p in value.split(",") if p.strip()))
         if len(found) > MAX_LIST:
             raise wrong(
-                names[0], f"Array must contain at most {MAX_LIST} element(s)", code="too_big", maximum=MAX_LIST
+                names[0],
+                f"Array must contain at most {MAX_LIST} element(s)",
+                code="too_big",
+                maximum=MAX_LIST,
             )
         if any(len(value) > MAX_TEXT for value in found):
             raise wrong(
-                names[0], f"String must contain at most {MAX_TEXT} character(s)", code="too_big", maximum=MAX_TEXT
+                names[0],
+                f"String must contain at most {MAX_TEXT} character(s)",
+                code="too_big",
+                maximum=MAX_TEXT,
             )
         return tuple(value.replace("\x00", "") for value in found)
 
@@ -86,7 +92,11 @@ class Parameters:
         if lowered in _TRUE or lowered in _FALSE:
             return lowered in _TRUE
         raise wrong(
-            name, "Expected boolean, received string", code="invalid_type", expected="boolean", received="string"
+            name,
+            "Expected boolean, received string",
+            code="invalid_type",
+            expected="boolean",
+            received="string",
         )
 
     def number(self, name: str, default: int | None, low: int, high: int) -> int | None:
@@ -96,9 +106,7 @@ class Parameters:
             return default
         number = whole(name, value)
         if number < low:
-            raise wrong(
-                name, f"Number must be greater than or equal to {low}", code="too_small", minimum=low
-            )
+            raise wrong(name, f"Number must be greater than or equal to {low}", code="too_small", minimum=low)
         if number > high:
             raise wrong(name, f"Number must be less than or equal to {high}", code="too_big", maximum=high)
         return number

@@ -126,7 +126,7 @@ UPDATE model_documents d
  WHERE d.model_id = s.model_id AND d.stats IS DISTINCT FROM concat_ws(chr(1), s.own, s.versions);
 
 -- name: refresh_listings
--- `rating` is the lower bound of Wilson's 95% interval (Wilson 1927): few thumbs count for little.
+-- `rating` is the lower bound of the interval of Wilson at 95 percent (Wilson 1927): few thumbs count for little.
 UPDATE model_listings l
    SET downloads = s.downloads, thumbs_up = s.up, comments = s.comments, collected = s.collected,
        images = s.images, rating = s.rating, stars = s.stars
