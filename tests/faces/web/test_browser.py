@@ -155,6 +155,50 @@ def test_copying_is_said_aloud(page: Page) -> None:
     assert page.evaluate("navigator.clipboard.readText()") == "5A1D99C0"
 
 
+def test_an_endless_list_comes_back_as_it_was(page: Page) -> None:
+    page.goto("/list")
+    cards = page.locator("[data-card]")
+    for count in (24, 36, 48):
+        page.mouse.wheel(0, 20_000)
+        expect(cards.nth(count - 1)).to_be_attached()
+    names = cards.evaluate_all("all => all.map((card) => card.dataset.card)")
+    assert names == sorted(set(names), key=int), "nothing twice, nothing out of order"
+    wanted = page.locator('[data-card="30"]')
+    wanted.scroll_into_view_if_needed()
+    place = wanted.bounding_box()
+    page.evaluate("location.href = '/styleguide'")
+    page.wait_for_url("**/styleguide")
+    page.go_back()
+    page.wait_for_url("**/list")
+    expect(wanted).to_be_in_viewport()
+    back = wanted.bounding_box()
+    assert place is not None and back is not None
+    assert abs(back["y"] - place["y"]) < 4
+    assert cards.count() >= 48
+
+
+def test_a_list_without_script_has_a_next_page(chromium: Browser, gallery: str) -> None:
+    context = chromium.new_context(base_url=gallery, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/list")
+    page.get_by_role("link", name="Show more").click()
+    assert page.url.endswith("/list?cursor=12")
+    expect(page.locator('[data-card="23"]')).to_be_attached()
+    context.close()
+
+
+def test_a_server_can_send_a_toast(page: Page) -> None:
+    page.goto("/styleguide")
+    page.evaluate(
+        "document.body.dispatchEvent(new CustomEvent('toast', "
+        "{bubbles: true, detail: {kind: 'ok', text: '<b>Saved</b>'}}))"
+    )
+    toast = page.locator("#toasts .toast")
+    expect(toast).to_contain_text("<b>Saved</b>")
+    toast.get_by_role("button", name="Dismiss").click()
+    expect(toast).to_have_count(0)
+
+
 def test_without_script_everything_is_there(chromium: Browser, gallery: str) -> None:
     context = chromium.new_context(base_url=gallery, java_script_enabled=False)
     page = context.new_page()

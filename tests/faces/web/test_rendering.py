@@ -8,7 +8,7 @@ import httpx
 import pytest
 from jinja2 import UndefinedError
 from starlette.requests import Request
-from tests.faces.web.gallery_app import make_app
+from tests.faces.web.gallery_app import held_template, make_app
 
 from civitas.faces.web import templating
 from civitas.faces.web.error_pages import error_page
@@ -81,6 +81,19 @@ def test_a_missing_name_is_an_error_and_so_is_a_strange_context() -> None:
         render(_request(), "errors/error.html", {"status": 404})
     with pytest.raises(TypeError):
         render(_request(), "errors/error.html", ["status"])
+
+
+def test_a_block_knows_what_its_template_imports_wherever_that_stands() -> None:
+    source = """
+
+    {% extends "layout.html" %}
+    {% from "components/button.html" import button %}
+    {% block content %}whole {% block part %}{{ button("Go") }}{% endblock part %}{% endblock content %}"""
+    asked = _request(hx_request="true", hx_target="part")
+    with held_template("test-part.html", source):
+        answer = render(asked, "test-part.html", block=["part", "other"])
+    assert answer.body.startswith(b"<button")
+    assert b"whole" not in answer.body
 
 
 def test_the_theme_comes_from_the_cookie() -> None:

@@ -90,10 +90,11 @@ def _names(context: object) -> dict[str, Any]:
 
 def _render_block(template: Template, block: str, names: dict[str, Any]) -> str:
     context = template.new_context(names)
-    # What a template imports at its top is bound by its root function before that yields its first piece, so
-    # one step of it gives the block the macros that it has in a whole page.
-    root = template.root_render_func(context)
-    next(iter(root), None)
+    # What a template imports at its top is bound by its root function before that yields anything but blanks,
+    # so beginning the page gives the block the macros that it has in a whole page.
+    for piece in template.root_render_func(context):
+        if piece.strip():
+            break
     return "".join(context.blocks[block][0](context))
 
 
