@@ -22,7 +22,21 @@ from civitas.kit.errors import Forbidden, Invalid, Limited
 MAX_DRAFTS = 500
 # What staff may lock, by attribute; a locked property changes by staff only (FEATURES B5).
 LOCKABLE = frozenset(
-    {"name", "type", "category", "tags", "nsfw", "poi", "minor", "sfw_only", "availability", "description"}
+    {
+        *(
+            "name",
+            "type",
+            "category",
+            "tags",
+            "nsfw",
+            "poi",
+            "minor",
+            "sfw_only",
+            "availability",
+            "description",
+        ),
+        *(*licensing.FLAGS, "license_text"),
+    }
 )
 
 
@@ -90,7 +104,6 @@ async def update(
     model = await editing.model_for_edit(session, actor, model_id=model_id)
     editing.require_unchanged(model, seen)
     given = patch.given()
-    _require_unlocked(actor, model, given)
     tags: list[str] | None = given.pop("tags", None)
     if "source" in given:
         source = patch.source
@@ -100,6 +113,7 @@ async def update(
         given |= flags
     if given.get("category"):
         given["category"] = tagging.category_key(given["category"])
+    _require_unlocked(actor, model, given if tags is None else given | {"tags": tags})
     before = editing.assign(model, given)
     model.checkpoint_type = _checkpoint_type(ModelType(model.type), model.checkpoint_type)
     _check(model)

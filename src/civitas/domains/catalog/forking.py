@@ -9,19 +9,13 @@ from civitas.contracts.events.catalog import ModelForked
 from civitas.domains.accounts.policy import require_voice
 from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import Actor, Scope
-from civitas.domains.catalog import editing, lineage, policy, previews, tagging
+from civitas.domains.catalog import editing, licensing, lineage, policy, previews, tagging
 from civitas.domains.catalog.tables import Model, ModelVersion, VersionParent
 from civitas.domains.catalog.types import Relation, Status
 from civitas.kit.errors import Conflict, Forbidden, NotFound
 from civitas.kit.text import clean_line
 
-LICENCE_FLAGS = (
-    "allow_no_credit",
-    "allow_commercial_use",
-    "allow_derivatives",
-    "allow_different_license",
-    "license_text",
-)
+LICENCE = (*licensing.FLAGS, "license_text")
 
 
 async def fork(
@@ -63,7 +57,7 @@ async def fork(
         allow_derivatives=source.allow_derivatives,
         allow_different_license=source.allow_different_license,
         license_text=source.license_text if carried else None,
-        locked_properties=[] if own or source.allow_different_license else sorted(LICENCE_FLAGS),
+        locked_properties=[] if own or source.allow_different_license else sorted(LICENCE),
         forked_from_version_id=version.id,
         source={"creator": creator or "", "id": str(source.id), "platform": "this site"},
     )

@@ -128,7 +128,7 @@ async def _set_parents(session: AsyncSession, actor: Actor, version_id: int, for
     else:
         wanted += [p for p in before if p.note == _FROM_RECIPE and p.version_id not in named]
     ids = {parent.version_id for parent in wanted if parent.version_id is not None}
-    kept = {parent.version_id for parent in before}
+    kept = {parent.version_id for parent in before if parent.version_id is not None}
     await _require_versions(session, actor, ids - kept, field="derivedFrom")
     await _require_no_cycle(session, version_id, ids)
     await session.execute(delete(VersionParent).where(VersionParent.version_id == version_id))
@@ -163,8 +163,7 @@ def _versions_of(merge: MergeForm | None) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-async def _require_versions(session: AsyncSession, actor: Actor, ids: set[int | None], *, field: str) -> None:
-    wanted = {version_id for version_id in ids if version_id is not None}
+async def _require_versions(session: AsyncSession, actor: Actor, wanted: set[int], *, field: str) -> None:
     if not wanted:
         return
     found = await session.scalars(
