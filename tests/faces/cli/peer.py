@@ -52,11 +52,12 @@ class Knobs:
     part_503: int = 0
     part_403: int = 0
     part_delay: float = 0.0
-    scan_result: str = "Success"
+    scan_result: str = "clean"
     scan_polls: int = 1
     part_size: int = 1024 * 1024
     verify_error: str = ""
     pictures_late: int = 0
+    ids_as_map: bool = False
     base_models: tuple[str, ...] = ()
 
 
@@ -167,16 +168,7 @@ class Peer:
                 yield model, version
 
     def version_view(self, model: dict[str, Any], version: dict[str, Any]) -> dict[str, Any]:
-        view = {**version, "model": {key: model[key] for key in ("name", "type", "nsfw")}}
-        self.polls[version["id"]] += 1
-        if version.get("ours"):
-            done = self.polls[version["id"]] > self.knobs.scan_polls
-            result = self.knobs.scan_result if done else "Pending"
-            view["files"] = [
-                {**file, "pickleScanResult": result, "virusScanResult": "Success" if done else "Pending"}
-                for file in version["files"]
-            ]
-        return view
+        return {**version, "model": {key: model[key] for key in ("name", "type", "nsfw")}}
 
     def requests(self, part: str) -> list[tuple[str, str, dict[str, str]]]:
         return [row for row in self.log if part in row[1]]
@@ -220,9 +212,35 @@ class Peer:
 
     async def one_version(self, request: Request) -> Response:
         for model, version in self.versions():
-            if version["id"] == request.path_params["id"]:
+            if (
+                version["id"] == request.path_params["id"]
+                and version.get("status", "Published") == "Published"
+            ):
                 return JSONResponse(self.version_view(model, version))
         return JSONResponse({"error": "Version not found"}, 404)
+
+    async def own_model(self, request: Request) -> Response:
+        if denied := self.denied(request):
+            return denied
+        model = self.models.get(request.path_params["id"])
+        if model is None or model["creator"]["username"] != "tester":
+            return JSONResponse({"error": "This model was not found.", "code": "model_not_found"}, 404)
+        self.polls[model["id"]] += 1
+        done = self.polls[model["id"]] > self.knobs.scan_polls
+        state = {"scanStatus": self.knobs.scan_result if done else "pending", "scanMessage": "os.system"}
+        versions = [
+            {**version, "files": [{**file, **state} for file in version["files"]]}
+            for version in model["modelVersions"]
+        ]
+        return JSONResponse({**model, "modelVersions": versions})
+
+    async def own_images(self, request: Request) -> Response:
+        rows = [
+            {"id": number, "name": "picture", "status": "ready", "failure": None}
+            for number, image in self.images.items()
+            if image["version"] == request.path_params["id"]
+        ]
+        return JSONResponse(rows)
 
     def find_hash(self, digest: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         for model, version in self.versions():
@@ -249,6 +267,8 @@ class Peer:
         if len(digests) > 10_000:
             return JSONResponse({"error": "at most 10000"}, 400)
         pairs = [(digest, self.find_hash(digest)) for digest in digests]
+        if self.knobs.ids_as_map:
+            return JSONResponse({digest: pair[1]["id"] for digest, pair in pairs if pair})
         return JSONResponse(
             [{"hash": d, "modelId": p[0]["id"], "modelVersionId": p[1]["id"]} for d, p in pairs if p]
         )
@@ -328,19 +348,6 @@ class Peer:
             "modelVersions": [],
         }
         return JSONResponse(self.models[model_id], 201)
-
-    async def patch_model(self, request: Request) -> Response:
-        model = self.models.get(request.path_params["id"])
-        if model is None:
-            return JSONResponse({"error": "no such model", "code": "not_found"}, 404)
-        model.update(await request.json())
-        return JSONResponse(model)
-
-    async def patch_version(self, request: Request) -> Response:
-        for _model, version in self.versions():
-            if version["id"] == request.path_params["id"]:
-                return JSONResponse(version)
-        return JSONResponse({"error": "no such version", "code": "not_found"}, 404)
 
     async def create_version(self, request: Request) -> Response:
         model = self.models[request.path_params["id"]]
@@ -447,11 +454,16 @@ class Peer:
 
     async def attach_file(self, request: Request) -> Response:
         body = await request.json()
-        upload = self.uploads[body["uploadId"]]
+        if "uploadId" in body:
+            data = self.uploads[body["uploadId"]]["data"]
+        else:
+            data = next((blob for blob in self.blobs.values() if sha(blob) == body["sha256"]), None)
+            if data is None:
+                return JSONResponse({"error": "no such file", "code": "not_found"}, 404)
         for _model, version in self.versions():
             if version["id"] == request.path_params["id"]:
                 kept = {key: body[key] for key in ("type",) if key in body}
-                file_id = self.add_file(version, body["name"], upload["data"], **kept)
+                file_id = self.add_file(version, body["name"], data, **kept)
                 version["files"][-1]["body"] = body
                 return JSONResponse({"id": file_id}, 201)
         return JSONResponse({"error": "no such version"}, 404)
@@ -483,20 +495,20 @@ class Peer:
 
     def app(self) -> Starlette:
         v1 = "/api/v1"
-        get, post, patch = ["GET"], ["POST"], ["PATCH"]
+        get, post = ["GET"], ["POST"]
         routes = [
             Route(f"{v1}/me", self.me),
             Route(f"{v1}/models", self.list_models, methods=get),
             Route(f"{v1}/models", self.create_model, methods=post),
             Route(f"{v1}/models/{{id:int}}", self.one_model, methods=get),
-            Route(f"{v1}/models/{{id:int}}", self.patch_model, methods=patch),
+            Route(f"{v1}/me/models/{{id:int}}", self.own_model, methods=get),
             Route(f"{v1}/models/{{id:int}}/versions", self.create_version, methods=post),
             Route(f"{v1}/models/{{id:int}}/publish", self.publish_model, methods=post),
             Route(f"{v1}/model-versions/by-hash", self.by_hashes, methods=post),
             Route(f"{v1}/model-versions/by-hash/ids", self.ids_by_hashes, methods=post),
             Route(f"{v1}/model-versions/by-hash/{{hash}}", self.by_hash, methods=get),
             Route(f"{v1}/model-versions/{{id:int}}", self.one_version, methods=get),
-            Route(f"{v1}/model-versions/{{id:int}}", self.patch_version, methods=patch),
+            Route(f"{v1}/model-versions/{{id:int}}/images", self.own_images, methods=get),
             Route(f"{v1}/model-versions/{{id:int}}/files", self.attach_file, methods=post),
             Route(f"{v1}/model-versions/{{id:int}}/images", self.attach_image, methods=post),
             Route(f"{v1}/model-versions/{{id:int}}/publish", self.publish_version, methods=post),

@@ -28,6 +28,7 @@ def fill(peer: Peer, folder: Path) -> int:
 
 def test_a_folder_is_named_and_newer_versions_are_told(shell: Shell, peer: Peer, tmp_path: Path) -> None:
     fill(peer, tmp_path)
+    peer.knobs.ids_as_map = True
     found = rows(shell.json("identify", tmp_path))
     assert {name: row["status"] for name, row in found.items()} == {
         "old.safetensors": "newer",

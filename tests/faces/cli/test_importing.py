@@ -52,7 +52,11 @@ def test_a_model_arrives_with_name_permissions_and_source(shell: Shell, peer: Pe
     assert not [row for row in source.log if row[2].get("authorization") == f"Bearer {KEY}"]
 
 
-def test_a_second_run_changes_nothing(shell: Shell, peer: Peer, source: Peer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_map", [True, False])
+def test_a_second_run_changes_nothing(
+    shell: Shell, peer: Peer, source: Peer, tmp_path: Path, as_map: bool
+) -> None:
+    peer.knobs.ids_as_map = as_map
     model = source.add_model("Dragon", DATA)
     shell.run("import", "--from", source.url, "--model", str(model))
     before = len(source.requests("/storage/"))

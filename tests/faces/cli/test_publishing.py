@@ -141,9 +141,9 @@ def test_a_file_that_changed_starts_a_new_upload(shell: Shell, peer: Peer, tmp_p
 
 def test_a_dangerous_file_stays_a_draft(shell: Shell, peer: Peer, tmp_path: Path) -> None:
     weights = make_files(tmp_path)
-    peer.knobs.scan_result = "Danger"
+    peer.knobs.scan_result = "dangerous"
     tree = shell.json("publish", weights, exit=11)
-    assert "danger" in tree["error"]
+    assert "is dangerous (os.system)" in tree["error"]
     assert sent(peer)["status"] == "Draft"
 
 

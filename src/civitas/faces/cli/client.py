@@ -227,9 +227,10 @@ class SiteClient:
         """Whose key this is."""
         return as_dict(self.ask("GET", "/me"))
 
-    def model(self, model_id: int) -> RemoteModel:
-        """One model with its versions."""
-        return RemoteModel.read(as_dict(self.ask("GET", f"/models/{model_id}")))
+    def model(self, model_id: int, *, mature: bool = False) -> RemoteModel:
+        """One model with its versions; `mature` asks for images of every level too."""
+        params = [("nsfw", "true")] if mature else []
+        return RemoteModel.read(as_dict(self.ask("GET", f"/models/{model_id}", params=params)))
 
     def version(self, version_id: int) -> RemoteVersion:
         """One version with its files."""
@@ -250,15 +251,20 @@ class SiteClient:
         return found
 
     def ids_by_hashes(self, digests: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Upper-case SHA-256 to (model id, version id), in calls of at most 10,000; misses are absent."""
+        """Upper-case SHA-256 to (model id, version id), in calls of at most 10,000; misses are absent.
+
+        Some servers answer with a list of objects, some with a map of version ids; then the model id is 0.
+        """
         found: dict[str, tuple[int, int]] = {}
         for start in range(0, len(digests), BATCH_IDS):
             batch = list(digests[start : start + BATCH_IDS])
-            for row in as_dicts(self.ask("POST", "/model-versions/by-hash/ids", body=batch)):
-                found[as_text(row.get("hash")).upper()] = (
-                    as_int(row.get("modelId")),
-                    as_int(row.get("modelVersionId")),
-                )
+            answer = self.ask("POST", "/model-versions/by-hash/ids", body=batch)
+            for row in as_dicts(answer):
+                ids = as_int(row.get("modelId")), as_int(row.get("modelVersionId"))
+                found[as_text(row.get("hash")).upper()] = ids
+            for digest, version_id in as_dict(answer).items():
+                if as_int(version_id):
+                    found[str(digest).upper()] = (0, as_int(version_id))
         return found
 
     def models(self, params: Params, *, limit: int) -> Iterator[RemoteModel]:

@@ -15,6 +15,7 @@ import platformdirs
 from civitas.faces.cli.client import SiteClient
 from civitas.faces.cli.downloading import download
 from civitas.faces.cli.exits import NetworkFault
+from civitas.faces.cli.layouts import safe_name
 from civitas.faces.cli.publishing import Writer, scan_state
 from civitas.faces.cli.records import (
     RemoteFile,
@@ -45,6 +46,7 @@ class Wanted:
     version_id: int | None = None
     params: tuple[tuple[str, str], ...] = ()
     limit: int = 20
+    mature: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,13 @@ class Mirror:
     def _models(self, wanted: Wanted) -> Iterator[RemoteModel]:
         if wanted.version_id is not None:
             version = self._source.version(wanted.version_id)
-            yield self._source.model(version.model_id)
+            yield self._source.model(version.model_id, mature=wanted.mature)
         elif wanted.model_id is not None:
-            yield self._source.model(wanted.model_id)
+            yield self._source.model(wanted.model_id, mature=wanted.mature)
         else:
             for listed in self._source.models(wanted.params, limit=wanted.limit):
                 # A list may leave out what the model's own page has, such as its description.
-                yield self._source.model(listed.id)
+                yield self._source.model(listed.id, mature=wanted.mature)
 
     def _model(self, model: RemoteModel, only: int | None, report: Report) -> None:
         if model.mode in ("Archived", "TakenDown"):
@@ -148,12 +150,25 @@ class Mirror:
                 row |= {"status": "planned", "bytes": sum(file.size for file in files), "files": len(files)}
             else:
                 self._adopt(memory, list(present.values()))
-                touched.append(self._version(memory, model, version, files, row))
+                touched.append(self._version(memory, model, version, files, present, row))
         self._close(memory, report, touched)
 
     def _present(self, versions: list[RemoteVersion]) -> dict[str, tuple[int, int]]:
+        """What the target has of these files: (model id, version id) by SHA-256."""
         digests = [file.sha256 for version in versions for file in version.files if file.sha256]
-        return self._writer.client.ids_by_hashes(digests) if digests else {}
+        client = self._writer.client
+        found = client.ids_by_hashes(digests) if digests else {}
+        models: dict[int, int] = {}
+        for model_id, version_id in found.values():
+            if not model_id and version_id not in models:
+                try:
+                    models[version_id] = client.version(version_id).model_id
+                except (NotFound, Gone):
+                    models[version_id] = 0
+        whole = {
+            key: (model_id or models[version_id], version_id) for key, (model_id, version_id) in found.items()
+        }
+        return {key: ids for key, ids in whole.items() if ids[0]}
 
     def _adopt(self, memory: dict[str, Any], known: list[tuple[int, int]]) -> None:
         """Go on with our own model when it has part of this already and the memory of it was lost."""
@@ -178,8 +193,9 @@ class Mirror:
         if self._plan.draft:
             return
         if self._plan.files:
-            for version_id in touched:
-                self._writer.scanned(version_id)
+            self._writer.scanned(memory["modelId"], touched)
+        for version_id in touched:
+            self._writer.pictured(version_id)
         if not memory.get("published"):
             self._writer.publish("models", memory["modelId"])
             memory["published"] = True
@@ -196,6 +212,7 @@ class Mirror:
         model: RemoteModel,
         version: RemoteVersion,
         files: list[RemoteFile],
+        present: Mapping[str, tuple[int, int]],
         row: dict[str, Any],
     ) -> int:
         model_id = self._writer.model(memory, self._model_body(model))
@@ -213,7 +230,7 @@ class Mirror:
         row |= {"status": "imported", "versionId": version_id, "files": [], "images": 0}
         if self._plan.files:
             for file in files:
-                row["files"].append(self._file(kept, version, file, version_id))
+                row["files"].append(self._file(kept, version, file, version_id, present))
         if self._plan.images:
             # The lists of a version inside a model are short; its own page may tell more of an image.
             for image in version.images[: self._plan.max_images]:
@@ -221,9 +238,16 @@ class Mirror:
         return version_id
 
     def _file(
-        self, kept: dict[str, Any], version: RemoteVersion, file: RemoteFile, version_id: int
+        self,
+        kept: dict[str, Any],
+        version: RemoteVersion,
+        file: RemoteFile,
+        version_id: int,
+        present: Mapping[str, tuple[int, int]],
     ) -> dict[str, Any]:
         memory = kept.setdefault("files", {}).setdefault(str(file.id or file.name), {})
+        if not memory.get("attached") and file.sha256 in present:
+            self._link(memory, version_id, file)
         if not memory.get("attached"):
             outcome = download(
                 self._source, version, file, self._folder / str(version.id), self._writer.settings
@@ -234,6 +258,14 @@ class Mirror:
             self._attach_file(memory, version_id, _file_body(file, outcome.path, upload_id))
             outcome.path.unlink(missing_ok=True)
         return {"name": file.name, "fileId": memory["attached"], "sha256": file.sha256}
+
+    def _link(self, memory: dict[str, Any], version_id: int, file: RemoteFile) -> None:
+        """Use bytes that the target has already; it may refuse, and then they are sent."""
+        body = {"sha256": file.sha256, "name": safe_name(file.name, "model"), "type": file.type}
+        try:
+            self._writer.attach(memory, version_id, "files", body)
+        except (NotFound, Forbidden, Invalid, Conflict):
+            return
 
     def _attach_file(self, memory: dict[str, Any], version_id: int, body: dict[str, Any]) -> None:
         """Attach with all that the source tells, else with what the target understands of it."""

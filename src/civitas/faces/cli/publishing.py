@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from civitas.faces.cli.downloading import Settings
 from civitas.faces.cli.exits import NetworkFault, Unsafe
 from civitas.faces.cli.hashing import HashCache, Interrupted
 from civitas.faces.cli.manifest import Manifest, ManifestVersion
-from civitas.faces.cli.records import RemoteFile, RemoteVersion, as_dict, as_dicts, as_int, as_text
+from civitas.faces.cli.records import Json, RemoteFile, as_dict, as_dicts, as_int, as_text
 from civitas.faces.cli.states import State
 from civitas.faces.cli.uploading import Upload
 from civitas.kit.errors import Gone, Invalid, NotFound
@@ -36,26 +36,28 @@ class Writer:
     def model(self, memory: Memory, body: Mapping[str, Any]) -> int:
         """The model's id: made now, or the one remembered when it still exists and is ours."""
         if memory.get("modelId"):
-            try:
-                self.client.ask("PATCH", f"/models/{memory['modelId']}", body={"name": body["name"]})
+            if self.own(int(memory["modelId"])) is not None:
                 return int(memory["modelId"])
-            except (NotFound, Gone):
-                self.settings.notify("the draft of the last run is gone; starting again")
-                memory.clear()
+            self.settings.notify("the draft of the last run is gone; starting again")
+            memory.clear()
         memory["modelId"] = self._id(self.client.ask("POST", "/models", body=body))
         self.state.save()
         return int(memory["modelId"])
 
+    def own(self, model_id: int) -> Json | None:
+        """One's own model with its drafts, None when there is no such one."""
+        try:
+            return as_dict(self.client.ask("GET", f"/me/models/{model_id}"))
+        except (NotFound, Gone):
+            return None
+
     def version(self, memory: Memory, model_id: int, body: Mapping[str, Any]) -> int:
         """The version's id: made now, or the one remembered when it still exists."""
         if memory.get("versionId"):
-            try:
-                self.client.ask(
-                    "PATCH", f"/model-versions/{memory['versionId']}", body={"name": body["name"]}
-                )
+            rows = as_dicts((self.own(model_id) or {}).get("modelVersions"))
+            if memory["versionId"] in [as_int(row.get("id")) for row in rows]:
                 return int(memory["versionId"])
-            except (NotFound, Gone):
-                memory.clear()
+            memory.clear()
         memory["versionId"] = self._id(self.client.ask("POST", f"/models/{model_id}/versions", body=body))
         self.state.save()
         return int(memory["versionId"])
@@ -94,28 +96,44 @@ class Writer:
         self.state.save()
         return int(memory["attached"])
 
-    def scanned(self, version_id: int) -> RemoteVersion:
-        """Wait until every file of the version has been scanned, and say how it goes.
+    def scanned(self, model_id: int, version_ids: Collection[int]) -> None:
+        """Wait until every file of these versions has been scanned, and say how it goes.
 
         Raises Unsafe with the server's reasons when a file is not clean.
         """
-        told: set[str] = set()
+        told: set[tuple[int, str]] = set()
         pause = 0.2
         while True:
-            version = self.client.version(version_id)
-            states = {file.name: scan_state(file) for file in version.files}
-            for name, state in states.items():
-                if f"{name}:{state}" not in told:
-                    told.add(f"{name}:{state}")
-                    self.settings.notify(f"scan of {name}: {state}")
-            bad = [file for file in version.files if scan_state(file) not in ("pending", "clean")]
+            rows = as_dicts((self.own(model_id) or {}).get("modelVersions"))
+            mine = [row for row in rows if as_int(row.get("id")) in version_ids]
+            files = [file for row in mine for file in as_dicts(row.get("files"))]
+            for file in files:
+                seen = (as_int(file.get("id")), as_text(file.get("scanStatus")))
+                if seen not in told:
+                    told.add(seen)
+                    self.settings.notify(f"safety scan of {as_text(file.get('name'))}: {seen[1]}")
+            bad = [file for file in files if as_text(file.get("scanStatus")) not in ("pending", "clean")]
             if bad:
-                raise Unsafe("; ".join(f"{file.name} is {scan_state(file)}{_reasons(file)}" for file in bad))
-            if "pending" not in states.values():
-                return version
+                raise Unsafe("; ".join(_verdict(file) for file in bad))
+            if all(as_text(file.get("scanStatus")) == "clean" for file in files):
+                return
             if self.settings.stop.wait(pause):
                 raise KeyboardInterrupt
             pause = min(pause * 1.4, 3.0)
+
+    def pictured(self, version_id: int) -> None:
+        """Wait until the pictures of a version were decoded, and tell of those that were refused."""
+        waited = 0.0
+        while True:
+            rows = as_dicts(self.client.ask("GET", f"/model-versions/{version_id}/images"))
+            if waited >= PICTURES_TAKE or not any(as_text(row.get("status")) == "pending" for row in rows):
+                break
+            waited += 0.5
+            if self.settings.stop.wait(0.5):
+                raise KeyboardInterrupt
+        for row in rows:
+            if as_text(row.get("failure")):
+                self.settings.notify(f"picture {as_text(row.get('name'))}: {as_text(row['failure'])}")
 
     def publish(self, kind: str, subject_id: int) -> None:
         """Publish a model (`models`) with its versions, or one version (`model-versions`).
@@ -158,10 +176,10 @@ def scan_state(file: RemoteFile) -> str:
     return "clean" if scanned else "pending"
 
 
-def _reasons(file: RemoteFile) -> str:
-    told = [as_text(file.raw.get(key)) for key in ("pickleScanMessage", "virusScanMessage", "scanMessage")]
-    sentence = "; ".join(text for text in told if text)
-    return f" ({sentence})" if sentence else ""
+def _verdict(file: Json) -> str:
+    reason = as_text(file.get("scanMessage"))
+    told = f"{as_text(file.get('name'))} is {as_text(file.get('scanStatus'))}"
+    return f"{told} ({reason})" if reason else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +207,9 @@ def publish(writer: Writer, order: Order) -> dict[str, Any]:
         results.append(_filled(writer, memory, version_id, version))
     status = "Draft"
     if not order.draft:
+        writer.scanned(model_id, [result["id"] for result in results])
         for result in results:
-            writer.scanned(result["id"])
+            writer.pictured(result["id"])
         if order.model_id is None:
             writer.publish("models", model_id)
         # A version that was not ready when its model went public has to be told again; others do not mind.

@@ -165,7 +165,7 @@ def import_command(
         if not run.profile.key and not dry_run:
             raise Unauthorised(f"Writing to {run.profile.url} needs a key; use `civitas login`.")
         pairs = (("username", creator), ("query", words), ("nsfw", "true" if nsfw else None))
-        wanted = Wanted(model, version, tuple((key, value) for key, value in pairs if value), limit)
+        wanted = Wanted(model, version, tuple((key, value) for key, value in pairs if value), limit, nsfw)
         plan = Plan("files" in parts, "images" in parts, max_images, draft, dry_run)
         origin = _source(run, source)
         if origin.url == run.profile.url:
