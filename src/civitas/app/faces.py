@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from civitas.app.house import House
 from civitas.faces.http import health, image_routes, storage_routes
-from civitas.faces.web import assets, visits
+from civitas.faces.web import assets, home, models, visits
 from civitas.infra.settings import Settings
 
 
@@ -16,6 +16,8 @@ def include(app: FastAPI, settings: Settings) -> None:
     app.router.routes.extend(image_routes.routes)
     app.router.routes.extend(assets.static_routes())
     app.include_router(health.router)
+    app.include_router(home.router)
+    app.include_router(models.router)
 
 
 def started(app: FastAPI, house: House) -> None:
