@@ -35,7 +35,8 @@ def _window(limit: int, page: int) -> dict[str, int]:
     return {"limit": limit, "offset": offset}
 
 
-def _picture(key: str | None, base: str) -> str | None:
+def picture(key: str | None, base: str) -> str | None:
+    """The address of a person's picture, None when they have none."""
     return base + image_path(key, "avatar", width=96) if key else None
 
 
@@ -51,16 +52,14 @@ async def creators(
             "username": username,
             "modelCount": count,
             "link": f"{base}/api/v1/models?username={username}",
-            "image": _picture(key, base),
+            "image": picture(key, base),
         }
         for username, key, count in rows
     ]
     return items, int(total[0][0])
 
 
-async def tags(
-    reads: ReadPool, *, query: str, limit: int, page: int, base: str
-) -> tuple[list[tuple[str, int]], int]:
+async def tags(reads: ReadPool, *, query: str, limit: int, page: int) -> tuple[list[tuple[str, int]], int]:
     """(name, models) of tags in use, the most used first, and how many there are (counted to 100,000)."""
     params = _prefix(query)
     rows = await planned(reads, SQL["tags"], params | _window(limit, page))
@@ -78,7 +77,7 @@ async def users(
         params = _prefix(query) | {"ids": list(ids) if ids is not None else None, "limit": limit}
         rows = await planned(reads, SQL["users"], params)
     return [
-        {"id": number, "username": name, "image": _picture(key, base), "avatarUrl": _picture(key, base)}
+        {"id": number, "username": name, "image": picture(key, base), "avatarUrl": picture(key, base)}
         for number, name, key in rows
     ]
 
