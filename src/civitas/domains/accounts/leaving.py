@@ -44,15 +44,15 @@ async def delete_account(
     `KEPT` an admin can `restore` the account. Raises Forbidden (`prove_again`), Conflict (`last_admin`).
     """
     person_id = require_fresh(actor)
+    if actor.is_admin:
+        await standing.require_other_admin(session, person_id)
     person = (
         await session.execute(
-            select(Person.username, Person.email, Person.role)
+            select(Person.username, Person.email)
             .where(Person.id == person_id, Person.status == "active")
             .with_for_update()
         )
     ).one()
-    if person.role == Role.ADMIN.value:
-        await standing.require_other_admin(session, person_id)
     moment = clock.now()
     kept = {
         "username": person.username,

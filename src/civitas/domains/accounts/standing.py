@@ -80,13 +80,13 @@ async def grant(session: AsyncSession, actor: Actor, *, person_id: int, role: Ro
     For admins. Raises Conflict (`last_admin`) rather than leaving the site without one.
     """
     actor.require_admin()
+    if role is not Role.ADMIN and (await _person(session, person_id)).role == Role.ADMIN.value:
+        await require_other_admin(session, person_id)
     row = await _person(session, person_id, lock=True)
     _require_living(row)
     before = Role(row.role)
     if before is role:
         return
-    if before is Role.ADMIN:
-        await require_other_admin(session, person_id)
     await session.execute(update(Person).where(Person.id == person_id).values(role=role.value))
     await sessions.revoke_all(session, person_id, but=actor.session_id)
     await audit.record(
@@ -108,22 +108,18 @@ async def revoke(session: AsyncSession, actor: Actor, *, person_id: int, reason:
 async def require_other_admin(session: AsyncSession, person_id: int) -> None:
     """Raise Conflict (`last_admin`) when this person is the only admin who is left.
 
-    The other admins' rows are held until the transaction ends: two who leave at once do not both pass.
+    All admins' rows are held, in one order, until the transaction ends: of two who go at once the second waits
+    and then sees that the first is gone. Call it before locking any of them.
     """
-    others = (
+    admins = (
         await session.scalars(
             select(Person.id)
-            .where(
-                Person.role == Role.ADMIN.value,
-                Person.status == "active",
-                Person.id.not_in([person_id, SYSTEM_ID]),
-            )
+            .where(Person.role == Role.ADMIN.value, Person.status == "active", Person.id != SYSTEM_ID)
             .order_by(Person.id)
-            .limit(20)
             .with_for_update()
         )
     ).all()
-    if not others:
+    if set(admins) <= {person_id}:
         raise Conflict("This is the only administrator; appoint another one first.", code="last_admin")
 
 
