@@ -17,6 +17,7 @@ BYTEWISE = sa.String(collation="C")
 
 def upgrade() -> None:
     _people()
+    _people_indexes()
     _api_keys()
     _blocklist_entries()
     _ceremonies()
@@ -104,6 +105,9 @@ def _people() -> None:
         sa.CheckConstraint("browsing_level BETWEEN 1 AND 31", name="ck_people_browsing_level"),
         sa.PrimaryKeyConstraint("id", name="pk_people"),
     )
+
+
+def _people_indexes() -> None:
     op.create_index(
         "ix_people_banned", "people", ["banned_at", "id"], postgresql_where=sa.text("banned_at IS NOT NULL")
     )
