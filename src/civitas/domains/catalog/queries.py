@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -109,7 +109,7 @@ async def my_models(
         .outerjoin(first, page.c.id == page.c.id)
         .order_by(page.c.updated_at.desc(), page.c.id.desc())
     )
-    items = [MyModel(*row) for row in rows]
+    items = [MyModel(*tuple(row)) for row in rows]
     more = len(items) > limit
     items = items[:limit]
     return Page(items, paging.encode(items[-1].updated_at, items[-1].id) if more else None)
@@ -323,6 +323,36 @@ async def suggestions(session: AsyncSession, actor: Actor, *, version_id: int) -
 
 
 async def version_origins(session: AsyncSession, actor: Actor, *, version_id: int) -> Origins:
-    """Parents, recipe and recommendations of a version that the actor may see."""
+    """Parents, recipe and recommendations of a version that the actor may see; what they may not see is left out.
+
+    Ingredients of a recipe that the actor may not see stay, without their number.
+    """
     await lineage.visible_version(session, actor, version_id=version_id)
-    return await lineage.origins(session, version_id=version_id)
+    found = await lineage.origins(session, version_id=version_id)
+    named = {parent.version_id for parent in found.parents} | {one.version_id for one in found.recommended}
+    named |= {
+        operand.get("version")
+        for step in found.merge
+        for operand in (step.a, step.b, step.c)
+        if operand is not None
+    }
+    rows = await session.scalars(
+        select(ModelVersion.id)
+        .join(Model, Model.id == ModelVersion.model_id)
+        .where(ModelVersion.id.in_(named - {None}), policy.versions_visible_to(actor))
+    )
+    seen = set(rows.all())
+
+    def told(operand: dict[str, Any] | None) -> dict[str, Any] | None:
+        hidden = operand is not None and "version" in operand and operand["version"] not in seen
+        return {"name": "a model that is not public"} if hidden else operand
+
+    return Origins(
+        parents=tuple(
+            parent for parent in found.parents if parent.version_id is None or parent.version_id in seen
+        ),
+        merge=tuple(
+            replace(step, a=told(step.a) or {}, b=told(step.b) or {}, c=told(step.c)) for step in found.merge
+        ),
+        recommended=tuple(one for one in found.recommended if one.version_id in seen),
+    )
