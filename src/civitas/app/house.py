@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from civitas.app import wiring
 from civitas.app.secrets import instance_secret
 from civitas.contracts.site import SiteInfo
+from civitas.domains.catalog import base_models
 from civitas.infra.db.database import Database
 from civitas.infra.db.embedded import EmbeddedServer
 from civitas.infra.db.readpool import PooledReads
@@ -75,6 +76,8 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
     """Open every adapter of a process, and close them when the block ends."""
     dsn = dsn or find_dsn(settings)
     wiring.wire()
+    if settings.catalog.extra_base_models is not None:
+        base_models.use(base_models.load(settings.catalog.extra_base_models))
     secret = instance_secret(settings)
     async with AsyncExitStack() as stack:
         database = Database(dsn, settings.database)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
-from rich.console import Console
 
 from civitas import __version__
-from civitas.infra import settings as settings_room
-from civitas.infra.db.embedded import EmbeddedServer
-from civitas.infra.settings import Settings
-from civitas.infra.telemetry import logs, traces
-from civitas.kit.errors import Fault, Invalid
-
-T = TypeVar("T")
+from civitas.app.commands import admin, db, demo, doctor
+from civitas.app.console import err, out, prepared, run_async
+from civitas.faces.cli.commands import user_app
+from civitas.kit.errors import Fault
 
 app = typer.Typer(
     name="civitas",
@@ -29,44 +21,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-out = Console()
-err = Console(stderr=True)
-
-
-def load_settings() -> Settings:
-    """The settings, or one clear fault that names what is wrong with them."""
-    try:
-        return settings_room.load()
-    except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise Invalid(f"The settings are not valid: {wrong}. `civitas doctor` explains.") from error
-
-
-def prepared(process: str) -> Settings:
-    """The settings, with logs and traces of this process set up."""
-    settings = load_settings()
-    logs.configure(settings.telemetry, process)
-    traces.configure(settings.telemetry, process, __version__)
-    return settings
-
-
-@contextmanager
-def database_running(settings: Settings) -> Iterator[str]:
-    """A database to work on: the configured one, the running embedded one, or one started for this command."""
-    if settings.database.url:
-        yield settings.database.url
-        return
-    server = EmbeddedServer(settings.home, settings.database)
-    address = server.start()
-    try:
-        yield address.dsn
-    finally:
-        server.stop()
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """Run one coroutine to its end."""
-    return asyncio.run(work)
 
 
 @app.command()
@@ -111,14 +65,10 @@ def version() -> None:
 
 
 def _mount() -> None:
-    from civitas.app.commands import admin, db, demo, doctor
-
     app.add_typer(db.app, name="db")
     app.add_typer(admin.app, name="admin")
     app.add_typer(demo.app, name="demo")
     app.command("doctor")(doctor.doctor)
-    from civitas.faces.cli.commands import user_app
-
     app.registered_commands += user_app.registered_commands
     app.registered_groups += user_app.registered_groups
 

@@ -85,6 +85,7 @@ class Supervisor:
         self.children: list[Child] = []
         self.stopping = False
         self._embedded = settings.database.url is None
+        self._demo: subprocess.Popen[bytes] | None = None
 
     def run(self, *, demo: bool = False, once_ready: bool = False) -> None:
         """Run until Ctrl-C or SIGTERM. `demo` fills an empty catalogue; `once_ready` stops at once (for timing).
@@ -100,12 +101,12 @@ class Supervisor:
             try:
                 dsn = self._start_database()
                 schema.upgrade(dsn)
-                if demo:
-                    self._make_demo()
                 self._start_children(listener.fileno())
                 self._wait_ready()
                 if not self.stopping:
                     self._tell()
+                    if demo:
+                        self._make_demo()
                 while not self.stopping and not once_ready:
                     self._tend(dsn)
                     time.sleep(0.2)
@@ -131,11 +132,13 @@ class Supervisor:
         return self.server.start().dsn
 
     def _make_demo(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "civitas.app.main", "demo", "create", "--if-empty"], check=False
+        """Fill an empty catalogue while the site already serves; it grows as the pictures are done."""
+        self._demo = subprocess.Popen(
+            [sys.executable, "-m", "civitas.app.main", "demo", "create", "--if-empty"],
+            env={**os.environ, serving.SUPERVISOR: str(os.getpid())},
+            stdin=subprocess.DEVNULL,
+            process_group=0,
         )
-        if done.returncode:
-            self.console.print("[yellow]The demo content could not be made; everything else works.[/]")
 
     def _start_children(self, fd: int) -> None:
         for number in range(self.settings.site.serve_processes):
@@ -166,6 +169,9 @@ class Supervisor:
             child.tend()
 
     def _stop(self) -> None:
+        if self._demo is not None and self._demo.poll() is None:
+            self._demo.terminate()
+            self._demo.wait()
         for child in self.children:
             child.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_S

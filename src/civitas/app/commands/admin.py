@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.app import wiring
-from civitas.app.main import database_running, load_settings, out
+from civitas.app.console import database_running, load_settings, out
 from civitas.domains.accounts import joining, passwords, standing
 from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import SYSTEM, Role
@@ -72,7 +72,12 @@ def create_user(
 
     async def work(session: AsyncSession) -> int:
         return await joining.create_person(
-            session, username=username, email=email, password=chosen, role=role, reserved=role is not Role.USER
+            session,
+            username=username,
+            email=email,
+            password=chosen,
+            role=role,
+            reserved=role is not Role.USER,
         )
 
     person = in_unit(work)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from civitas.app import schema
-from civitas.app.main import database_running, load_settings, out
+from civitas.app.console import database_running, load_settings, out
 from civitas.infra.db import backup as copies
 from civitas.kit.errors import Conflict
 

@@ -38,7 +38,7 @@ class Finding:
 
 def doctor() -> None:
     """Look at settings, data folder, database, storage, mail and ports; exit code 1 when something is wrong."""
-    from civitas.app.main import out
+    from civitas.app.console import out
 
     findings = list(examine())
     for finding in findings:

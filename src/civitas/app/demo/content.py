@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+TALL, WIDE, SQUARE = (640, 936), (936, 640), (768, 768)
+
 NOTE = (
     "\n\n> **Demo content.** The pictures were drawn by arithmetic and the weights are small random numbers in the "
     "true layout: everything can be browsed, compared, downloaded and hashed, but it will not make pictures. "
@@ -30,7 +32,7 @@ class DemoPicture:
     palette: str
     seed: int
     prompt: str
-    size: tuple[int, int] = (832, 1216)
+    size: tuple[int, int] = TALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ LANTERN = DemoModel(
             (
                 DemoPicture("lanterns", "lantern", 201, "paper lanterns over a still lake at night, reflections, stars"),
                 DemoPicture("ridges", "dawn", 202, "layered mountains at dawn, low sun, soft mist"),
-                DemoPicture("lanterns", "aurora", 203, "green lanterns over a fjord, calm water", (1216, 832)),
+                DemoPicture("lanterns", "aurora", 203, "green lanterns over a fjord, calm water", WIDE),
             ),
             clip_skip=1, steps=50000, epochs=7,
         ),
@@ -137,7 +139,7 @@ TIDEGLASS = DemoModel(
             (
                 DemoPicture("tides", "tide", 301, "waves from above, white foam lines, deep teal water"),
                 DemoPicture("tides", "moss", 302, "green river delta from above, thin foam"),
-                DemoPicture("spheres", "tide", 303, "glass spheres on a seamless ground, soft light", (1024, 1024)),
+                DemoPicture("spheres", "tide", 303, "glass spheres on a seamless ground, soft light", SQUARE),
             ),
             steps=36000, epochs=5,
         ),
@@ -176,7 +178,7 @@ CONTOURS = DemoModel(
             ("lora", {"seed": 32, "rank": 8, "images": 96, "epochs": 10, "steps": 4800, "name": "contour_lines",
                       "tags": {"contour lines": 96, "map": 81, "mountain": 47, "valley": 30, "coast": 21, "island": 12}}),
             (
-                DemoPicture("contours", "moss", 401, "contour lines, a map of green hills, fine lines", (1216, 832)),
+                DemoPicture("contours", "moss", 401, "contour lines, a map of green hills, fine lines", WIDE),
                 DemoPicture("contours", "ember", 502, "contour lines, a volcano seen from above, glowing"),
                 DemoPicture("contours", "tide", 503, "contour lines, a sea chart, pale water"),
                 DemoPicture("contours", "orchid", 504, "contour lines, violet dunes"),
@@ -228,7 +230,7 @@ VEILS = DemoModel(
             (
                 DemoPicture("veils", "aurora", 701, "northern veils, green aurora over a dark ridge, stars"),
                 DemoPicture("veils", "orchid", 702, "northern veils, violet aurora, quiet night"),
-                DemoPicture("veils", "tide", 703, "northern veils, pale aurora above the sea", (1216, 832)),
+                DemoPicture("veils", "tide", 703, "northern veils, pale aurora above the sea", WIDE),
             ),
             words=("northern veils",), strength=(0.6, 0.4, 0.9), steps=3000, epochs=6,
         ),
@@ -250,7 +252,7 @@ PAPERCUT = DemoModel(
             (
                 DemoPicture("paper", "orchid", 801, "papercut, layered violet sheets, soft shadows"),
                 DemoPicture("paper", "dawn", 802, "papercut, a canyon in orange paper"),
-                DemoPicture("paper", "tide", 803, "papercut, waves in blue paper", (1024, 1024)),
+                DemoPicture("paper", "tide", 803, "papercut, waves in blue paper", SQUARE),
             ),
             words=("papercut",), steps=1500,
         ),
@@ -269,7 +271,7 @@ CLEARWATER = DemoModel(
     versions=(
         DemoVersion(
             "v1", "SD 1.5", "", "clearwater.vae.safetensors", ("vae", {"seed": 71}),
-            (DemoPicture("spheres", "ink", 901, "grey glass spheres, studio light, neutral colour", (1024, 1024)),),
+            (DemoPicture("spheres", "ink", 901, "grey glass spheres, studio light, neutral colour", SQUARE),),
         ),
     ),
 )  # fmt: skip
@@ -289,7 +291,7 @@ MERGE = DemoModel(
     licence={"licenseTier": "Creator"},
     merge=(
         {"type": "sum", "a": "lantern:1", "b": "tideglass:0", "multiplier": 0.45},
-        {"type": "difference", "a": "result:1", "b": "lantern:1", "c": "lantern:0", "multiplier": 0.3},
+        {"type": "difference", "a": "result:0", "b": "lantern:1", "c": "lantern:0", "multiplier": 0.3},
     ),
     versions=(
         DemoVersion(
@@ -316,7 +318,7 @@ WORKFLOW = DemoModel(
     versions=(
         DemoVersion(
             "v1", "SD 1.5", "", "two-pass-landscape.json", ("workflow", {"checkpoint": "paper-lantern_v12.safetensors"}),
-            (DemoPicture("ridges", "moss", 1101, "green mountains, wide valley, two passes", (1216, 832)),),
+            (DemoPicture("ridges", "moss", 1101, "green mountains, wide valley, two passes", WIDE),),
         ),
     ),
 )  # fmt: skip

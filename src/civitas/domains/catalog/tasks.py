@@ -16,7 +16,7 @@ from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.outbox import defer
 from civitas.infra.queue.registry import every, handles
 from civitas.infra.scanners.report import Scanner, ScanReport, Verdict
-from civitas.infra.storage.store import MAX_READ, Store
+from civitas.infra.storage.store import MAX_READ, OnDisk, Store
 from civitas.kit.errors import Invalid
 
 log = structlog.get_logger(__name__)
@@ -52,8 +52,11 @@ async def scan_file(message: ScanFile, context: TaskContext) -> None:
 
 async def _scan(store: Store, scanner: Scanner, file: ToScan) -> ScanReport | None:
     try:
-        async with asyncio.timeout(SCAN_LIMIT_S), aclosing(store.chunks(file.storage_key)) as chunks:
-            return await scanner.scan(chunks, filename=file.name, size=file.size)
+        async with asyncio.timeout(SCAN_LIMIT_S):
+            if isinstance(store, OnDisk):
+                return await scanner.scan(store.path_of(file.storage_key), filename=file.name, size=file.size)
+            async with aclosing(store.chunks(file.storage_key)) as chunks:
+                return await scanner.scan(chunks, filename=file.name, size=file.size)
     except TimeoutError:
         return None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sqlalchemy import text
 
 from civitas.infra.queue import execution
@@ -33,3 +35,30 @@ async def drain(context: TaskContext, *, limit: int = 1000) -> int:
         async with context.unit() as session:
             await session.execute(_DONE, {"id": row.id})
     raise RuntimeError(f"more than {limit} tasks ran without an end")
+
+
+_BACKGROUND = text(
+    "SELECT EXISTS (SELECT FROM procrastinate.procrastinate_workers WHERE last_heartbeat > now() - interval '25 s')"
+)
+_WAITING = text(
+    """
+    SELECT count(*) FROM procrastinate.procrastinate_jobs
+     WHERE status IN ('todo', 'doing') AND (scheduled_at IS NULL OR scheduled_at <= now())
+       AND task_name <> 'civitas.schedule'
+    """
+)
+
+
+async def settled(context: TaskContext, *, patience_s: float = 600.0) -> bool:
+    """Wait until a background process has run all that is due; False at once when there is none.
+
+    Raises TimeoutError after `patience_s`.
+    """
+    async with asyncio.timeout(patience_s):
+        while True:
+            async with context.reading() as session:
+                if not await session.scalar(_BACKGROUND):
+                    return False
+                if not await session.scalar(_WAITING):
+                    return True
+            await asyncio.sleep(0.1)
