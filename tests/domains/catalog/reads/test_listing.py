@@ -19,7 +19,7 @@ from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, Actor, R
 from civitas.domains.catalog import reading, rebuilding, search
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.read_tables import ModelListing
-from civitas.domains.catalog.tables import ModelEngagement, ModelMetric
+from civitas.domains.catalog.tables import ModelEngagement, ModelMetric, ModelVersion
 from civitas.infra.db.readpool import BoundReads
 from civitas.kit import clock
 from civitas.kit.errors import Invalid, Unauthorised
@@ -72,8 +72,6 @@ async def make_crowd(session: AsyncSession, count: int, rng: random.Random) -> l
             last_version_at=clock.now() - timedelta(days=known.age_days, seconds=rng.randint(0, 5)),
         )  # fmt: skip
         for version, base in zip(versions, known.bases, strict=True):
-            from civitas.domains.catalog.tables import ModelVersion
-
             await session.execute(
                 update(ModelVersion).where(ModelVersion.id == version).values(base_model=base)
             )
