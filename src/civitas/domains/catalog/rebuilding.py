@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -11,12 +11,12 @@ from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import base_models
+from civitas.domains.catalog import base_models, vocabulary
 from civitas.domains.catalog.base_models import Registry
 from civitas.domains.catalog.documents import STATS, Row, Sources, Texts, complete, is_tombstone, texts_of
 from civitas.domains.catalog.indexing import Listing, listing_of
 from civitas.domains.catalog.types import Availability, Status
-from civitas.infra.db.database import driver_connection
+from civitas.infra.db.database import Units, driver_connection
 from civitas.kit.sql import statements
 
 _NAMED = statements("civitas.domains.catalog", "documents.sql")
@@ -69,17 +69,32 @@ async def rebuild_person(session: AsyncSession, person_id: int, *, registry: Reg
         await rebuild(session, ids[at : at + BATCH], registry=registry)
 
 
-async def rebuild_after(
-    session: AsyncSession, after: int, *, registry: Registry | None = None, limit: int = BATCH
-) -> int | None:
-    """Rebuild the next `limit` models above the id `after`; the last id done, None when there was none.
+async def rebuild_all(
+    units: Units,
+    *,
+    registry: Registry | None = None,
+    batch: int = BATCH,
+    told: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Rebuild every model, each batch in a unit of its own, then count words, tags and creators anew.
 
-    Counts are left alone: run `vocabulary.recount` after the last batch.
+    `told` hears the number of models done after each batch. Returns that number. It can be stopped and run
+    again at any time.
     """
-    connection = await driver_connection(session)
-    ids = [row[0] for row in await _fetch(connection, "ids_after", {"after": after, "limit": limit})]
-    await rebuild(session, ids, registry=registry, count=False)
-    return ids[-1] if ids else None
+    after, done = 0, 0
+    while True:
+        async with units.unit() as session:
+            connection = await driver_connection(session)
+            rows = await _fetch(connection, "ids_after", {"after": after, "limit": batch})
+            ids = [row[0] for row in rows]
+            await rebuild(session, ids, registry=registry, count=False)
+        if not ids:
+            break
+        after, done = ids[-1], done + len(ids)
+        told(done)
+    async with units.unit() as session:
+        await vocabulary.recount(session)
+    return done
 
 
 async def refresh(session: AsyncSession, model_ids: Sequence[int]) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 
 import structlog
 
-from civitas.domains.catalog import aging, architecture, headers, publishing, removal, scanning
+from civitas.domains.catalog import (
+    aging,
+    architecture,
+    headers,
+    metrics,
+    publishing,
+    removal,
+    scanning,
+    vocabulary,
+)
 from civitas.domains.catalog.messages import ScanFile
 from civitas.domains.catalog.scanning import HeaderFacts, Outcome, ToScan
 from civitas.domains.catalog.types import ScanStatus
@@ -169,3 +178,14 @@ async def let_bytes_go(context: TaskContext) -> None:
         async with context.unit() as session:
             if not await removal.let_bytes_go(session):
                 return
+
+
+@every("1m")
+async def fold_counts(context: TaskContext) -> None:
+    """Count downloads, and the models of words, tags and creators, that were noted since last time."""
+    async with context.unit() as session:
+        downloads = await metrics.fold_downloads(session)
+    async with context.unit() as session:
+        changes = await vocabulary.fold(session)
+    if downloads or changes:
+        log.info("catalog.folded", downloads=downloads, changes=changes)

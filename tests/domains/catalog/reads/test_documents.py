@@ -22,6 +22,7 @@ from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, R, X
 from civitas.domains.catalog import metrics, reading, rebuilding, vocabulary
 from civitas.domains.catalog.read_tables import ModelDocument, ModelListing, SearchWord, VersionDocument
 from civitas.domains.catalog.tables import Download, FileHash, Model, ModelEngagement, ModelVersion, Tag
+from civitas.infra.db.database import BoundDatabase
 from civitas.infra.db.readpool import BoundReads
 from civitas.kit import clock
 
@@ -278,12 +279,10 @@ async def test_words_tags_and_creators_are_counted_and_uncounted(session: AsyncS
     assert await counts() == (None, 0, 0)
 
 
-async def test_rebuild_all_goes_on_from_where_it_was(session: AsyncSession) -> None:
-    made = sorted([(await make_published_model(session))[0] for _ in range(5)])
-    at: int | None = 0
-    rounds = 0
-    while at is not None:
-        at = await rebuilding.rebuild_after(session, at, limit=2)
-        rounds += 1
-    assert rounds == 4
+async def test_rebuilding_everything(session: AsyncSession, units: BoundDatabase) -> None:
+    made = sorted([(await make_published_model(session, name="Every Thing"))[0] for _ in range(5)])
+    told: list[int] = []
+    assert await rebuilding.rebuild_all(units, batch=2, told=told.append) == 5
+    assert told == [2, 4, 5]
     assert sorted(await session.scalars(select(ModelDocument.model_id))) == made
+    assert await session.scalar(select(SearchWord.models).where(SearchWord.word == "every")) == 5
