@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from tests.faces.cli.conftest import Shell
+from tests.faces.cli.conftest import LAUNCH, Shell
 from tests.faces.cli.peer import KEY, Peer
 
 from civitas.faces.cli.exits import MEANING, Exit
@@ -126,3 +130,28 @@ def test_an_answer_that_is_no_api_is_told(shell: Shell, peer: Peer) -> None:
 def test_every_exit_code_is_documented(shell: Shell) -> None:
     assert set(MEANING) == set(Exit)
     assert "rate" in shell.run("download", "--help").stdout or "429" in shell.run("download", "--help").stdout
+
+
+def test_a_terminal_sees_a_bar_and_a_pipe_does_not(shell: Shell, peer: Peer, tmp_path: Path) -> None:
+    model = peer.add_model("Dragon", b"x" * 3_000_000)
+    peer.knobs.chunk_delay = 0.01
+    terminal, slave = pty.openpty()
+    env = {**os.environ, **shell.env, "TERM": "xterm-256color"}
+    words = [sys.executable, "-c", LAUNCH, "download", str(model), "-o", str(tmp_path), "--json"]
+    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=slave)
+    os.close(slave)
+    drawn = bytearray()
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        drawn += piece
+    os.close(terminal)
+    out, _err = process.communicate(timeout=30)
+    assert json.loads(out)["files"][0]["status"] == "downloaded"
+    assert b"MiB" in drawn
+    assert b"model.safetensors" in drawn
+    assert b"\x1b" in drawn

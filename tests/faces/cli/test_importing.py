@@ -158,3 +158,18 @@ def test_wrong_words_are_told(shell: Shell, peer: Peer, source: Peer) -> None:
     shell.run("import", "--from", peer.url, "--model", "1", exit=2)
     shell.run("import", "--from", source.url, "--model", "1", exit=4, CIVITAS_KEY=None)
     shell.run("import", "--from", source.url, "--model", "404", exit=3)
+
+
+def test_withheld_downloads_end_a_model_or_everything(shell: Shell, peer: Peer, source: Peer) -> None:
+    source.add_model("One", DATA)
+    source.add_model("Two", DATA[:1000])
+    source.knobs.download_status = 401
+    source.knobs.download_body = {"error": "The creator of this asset has disabled downloads"}
+    told = shell.run("import", "--from", source.url, "--creator", "maker", exit=4).stderr
+    assert "CIVITAS_SOURCE_KEY" in told
+    found = shell.json(
+        "import", "--from", source.url, "--creator", "maker", exit=12, CIVITAS_SOURCE_KEY="source-key"
+    )["models"]
+    assert ["disabled downloads" in row["reason"] for row in found] == [True, True]
+    assert source.requests("/api/download/")[-1][2]["authorization"] == "Bearer source-key"
+    assert not [row for row in peer.log if row[2].get("authorization") == "Bearer source-key"]

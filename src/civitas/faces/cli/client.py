@@ -95,7 +95,7 @@ def fault_of(response: httpx.Response, body: bytes) -> Fault:
         return Conflict(sentence or f"{host} answers that this conflicts with something.", code=code)
     if status >= 500:
         return NetworkFault(
-            f"{host} answers {status}: {sentence or 'it has an error of its own; try later'}."
+            f"{host} answers {status}: {(sentence or 'it has an error of its own; try later').rstrip('.')}."
         )
     details = {key: value for key, value in _tree(body).items() if key not in ("error", "message", "code")}
     return Invalid(sentence or f"{host} refuses this ({status}).", code=code, details=details)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import platformdirs
 
 from civitas.faces.cli.client import SiteClient
-from civitas.faces.cli.downloading import download
+from civitas.faces.cli.downloading import Outcome, download
 from civitas.faces.cli.exits import NetworkFault
 from civitas.faces.cli.layouts import safe_name
 from civitas.faces.cli.publishing import Writer, scan_state
@@ -133,7 +133,7 @@ class Mirror:
         for version in reversed(versions):
             row: dict[str, Any] = {"sourceVersionId": version.id, "name": version.name}
             report.versions.append(row)
-            files = [file for file in version.files if file.download_url]
+            files = [file for file in version.files if file.download_url and file.type != "Training Data"]
             remembered = as_dict(as_dict(memory.get("versions")).get(str(version.id)))
             if remembered.get("done"):
                 row |= {"status": "present", "versionId": remembered.get("versionId")}
@@ -249,15 +249,27 @@ class Mirror:
         if not memory.get("attached") and file.sha256 in present:
             self._link(memory, version_id, file)
         if not memory.get("attached"):
-            outcome = download(
-                self._source, version, file, self._folder / str(version.id), self._writer.settings
-            )
+            outcome = self._fetched(version, file)
             if not outcome.verified:
                 self._writer.settings.notify(f"{file.name}: the source gives no hash to check it by")
             upload_id = self._writer.upload(memory, outcome.path, "file", outcome.sha256)
             self._attach_file(memory, version_id, _file_body(file, outcome.path, upload_id))
             outcome.path.unlink(missing_ok=True)
         return {"name": file.name, "fileId": memory["attached"], "sha256": file.sha256}
+
+    def _fetched(self, version: RemoteVersion, file: RemoteFile) -> Outcome:
+        try:
+            return download(
+                self._source, version, file, self._folder / str(version.id), self._writer.settings
+            )
+        except Unauthorised as fault:
+            if self._source.key is None:
+                raise Unauthorised(
+                    f"{self._platform} wants a key for downloads: sign in there with `civitas login`, or set "
+                    "CIVITAS_SOURCE_KEY."
+                ) from None
+            # With a key, it is this file that is withheld, and others may not be.
+            raise Forbidden(fault.message) from None
 
     def _link(self, memory: dict[str, Any], version_id: int, file: RemoteFile) -> None:
         """Use bytes that the target has already; it may refuse, and then they are sent."""

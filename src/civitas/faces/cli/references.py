@@ -14,11 +14,11 @@ from civitas.kit.errors import NotFound
 
 # FEATURES B33: [urn:air:][{ecosystem}:][{type}:]{source}:{id}[@{version}][:{layer}][+{fileId}][.{format}]
 _AIR = re.compile(
-    r"(?:urn:)?(?:air:)?(?:[a-z0-9_-]+:){0,2}?(?P<source>[a-z0-9_-]+):(?P<id>[^@:+\s]+?)"
+    r"(?:urn:)?(?:air:)?(?:[a-z0-9_-]+:){0,2}(?P<source>[a-z0-9_-]+):(?P<id>[^@:+\s]+?)"
     r"(?:@(?P<version>[^+:.\s]+))?(?::[a-z0-9_-]+)?(?:\+(?P<file>\d{1,18}))?(?:\.(?P<format>[a-z0-9]+))?",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_IDS = re.compile(r"(?P<id>\d{1,18})?(?:@(?P<version>\d{1,18}))?")
+_IDS = re.compile(r"(?P<id>\d{1,18})?(?:@(?P<version>\d{1,18}))?", re.ASCII)
 _HASH = re.compile(
     r"(?:(?:sha256|blake3|crc32|autov[123]|hash):)?(?P<hash>[0-9a-f]{64}|[0-9a-f]{12}|[0-9a-f]{10}|[0-9a-f]{8})",
     re.I,
