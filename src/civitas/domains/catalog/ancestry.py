@@ -116,7 +116,7 @@ async def _links(
     # UNION, not UNION ALL: a link is followed once for each depth, whatever the number of ways to it.
     walk = walk.union(select(*columns, walk.c.depth + 1).where(here == reached, walk.c.depth <= depth))
     rows = await session.execute(select(walk).order_by(walk.c.depth).limit(limit + 1))
-    return [_Link(*row) for row in rows.tuples()]
+    return [_Link(*row) for row in rows]
 
 
 def _plain(link: _Link) -> _Link:

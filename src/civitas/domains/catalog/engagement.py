@@ -85,7 +85,7 @@ async def wishes(
         )
     )
     made: dict[int, set[Wish]] = {}
-    for model_id, kind in found.tuples():
+    for model_id, kind in found:
         made.setdefault(model_id, set()).add(Wish(kind))
     return {model_id: frozenset(kinds) for model_id, kinds in made.items()}
 
@@ -108,7 +108,7 @@ async def engaged(
             (ModelEngagement.created_at < moment)
             | ((ModelEngagement.created_at == moment) & (ModelEngagement.model_id < model_id))
         )
-    rows = (await session.execute(query)).tuples().all()
+    rows = (await session.execute(query)).all()
     more = len(rows) > limit
     rows = rows[:limit]
     return Page([model_id for _, model_id in rows], paging.encode(*rows[-1]) if more else None)

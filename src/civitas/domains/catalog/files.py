@@ -87,7 +87,7 @@ async def link(
         .order_by(ModelFile.id)
         .limit(MAX_DUPLICATES)
     )
-    for file, of_version, of_model in found.tuples():
+    for file, of_version, of_model in found:
         try:
             policy.require_download(actor, DownloadFacts.of(of_model, of_version, file))
         except Fault:
@@ -354,4 +354,4 @@ async def duplicates(session: AsyncSession, actor: Actor, *, file_id: int) -> Se
         .order_by(ModelFile.id)
         .limit(MAX_DUPLICATES)
     )
-    return [Duplicate(*columns) for columns in found.tuples()]
+    return [Duplicate(*columns) for columns in found]

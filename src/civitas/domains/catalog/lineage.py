@@ -104,9 +104,9 @@ async def origins(session: AsyncSession, *, version_id: int) -> Origins:
         .order_by(RecommendedResource.position, RecommendedResource.resource_id)
     )
     return Origins(
-        tuple(Parent(*row) for row in parents.tuples()),
-        tuple(Step(*row) for row in steps.tuples()),
-        tuple(Recommended(*row) for row in recommended.tuples()),
+        tuple(Parent(*row) for row in parents),
+        tuple(Step(*row) for row in steps),
+        tuple(Recommended(*row) for row in recommended),
     )
 
 

@@ -83,12 +83,12 @@ async def relevel(session: AsyncSession, model: Model) -> None:
         .where(ModelVersion.model_id == model.id, ModelVersion.status != Status.DELETED)
         .group_by(VersionPreview.version_id)
     )
-    levels: dict[int, int] = dict(found.tuples().all())
+    levels: dict[int, int] = dict(found.all())
     versions = (
         await session.execute(
             select(ModelVersion.id, ModelVersion.nsfw_level).where(ModelVersion.model_id == model.id)
         )
-    ).tuples()
+    )
     for version_id, before in versions.all():
         # A version without pictures has nothing to hide.
         after = MATURE if model.nsfw else levels.get(version_id, PG)

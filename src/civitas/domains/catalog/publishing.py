@@ -51,9 +51,9 @@ async def publish(
     for version in wanted:
         if version_ids is not None and not found.version_ready(version.id):
             raise found.refusal(version.id)
-    if not found.model_ready or not (found.going or wanted):
-        raise found.refusal()
     ready = [version for version in wanted if found.version_ready(version.id)]
+    if not found.model_ready or not (ready or found.going):
+        raise found.refusal()
     if publish_at is not None:
         await _schedule(session, actor, model, ready, publish_at)
     else:

@@ -121,7 +121,7 @@ async def counts_by_status(session: AsyncSession, actor: Actor) -> dict[str, int
     rows = await session.execute(
         select(Model.status, func.count()).where(Model.person_id == person).group_by(Model.status)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ async def _files(session: AsyncSession, version_ids: Sequence[int]) -> dict[int,
     found = await session.execute(
         select(FileHash.file_id, FileHash.kind, FileHash.value).where(FileHash.file_id.in_(ids))
     )
-    for file_id, kind, value in found.tuples():
+    for file_id, kind, value in found:
         hashes.setdefault(file_id, {})[kind] = value
     newest = (
         select(FileScan)
@@ -265,7 +265,7 @@ async def history(
     )
     if cursor:
         query = query.where(ModelEvent.id < paging.decode(cursor, int)[0])
-    lines = [HistoryLine(*row) for row in (await session.execute(query)).tuples()]
+    lines = [HistoryLine(*row) for row in (await session.execute(query))]
     more = len(lines) > limit
     lines = lines[:limit]
     return Page(lines, paging.encode(lines[-1].id) if more else None)

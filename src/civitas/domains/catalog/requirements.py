@@ -204,4 +204,4 @@ async def _states(session: AsyncSession, model_id: int) -> list[_State]:
         .where(ModelVersion.model_id == model_id, ModelVersion.status != Status.DELETED)
         .order_by(ModelVersion.position, ModelVersion.id)
     )
-    return [_State(*row) for row in rows.tuples()]
+    return [_State(*row) for row in rows]
