@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from civitas.domains.accounts.types import Scope
 from civitas.domains.catalog import (
     drafts,
     engagement,
-    licensing,
-    lineage,
+    forking,
     publishing,
     queries,
     removal,
@@ -22,7 +20,6 @@ from civitas.domains.catalog import (
 from civitas.domains.catalog.engagement import Wish
 from civitas.domains.catalog.forms import ModelForm, ModelPatch, VersionForm, VersionPatch
 from civitas.domains.catalog.types import Mode, Origin, Status
-from civitas.faces.http.actors import with_scope
 from civitas.faces.http.csrf import CheckedForm
 from civitas.faces.http.units import Reading, Unit
 from civitas.faces.rest.shapes import Answer, Body
@@ -93,7 +90,8 @@ async def mine(
 @router.get("/me/models/{model_id}", operation_id="getOwnModel", summary="Get An Own Model")
 async def show(model_id: int, actor: Owner, session: Unit) -> OwnModel:
     """One's model with everything that only its owner sees, and what publishing still needs."""
-    return await whole_model(session, actor, await queries.for_editing(session, actor, model_id=model_id))
+    found = await queries.model_for_editing(session, actor, model_id=model_id)
+    return await whole_model(session, actor, found.row)
 
 
 @router.post("/models", status_code=201, operation_id="createModel", summary="Create A Draft")
@@ -192,7 +190,7 @@ async def fork(
     version_id: Annotated[int | None, Query(alias="versionId")] = None,
 ) -> OwnModel:
     """Begin a draft from somebody's public model, with attribution; only where its licence allows derivatives."""
-    model = await lineage.fork(
+    model = await forking.fork(
         session, actor, model_id=model_id, version_id=version_id, name=body.name if body else None
     )
     return await whole_model(session, actor, model)
@@ -279,14 +277,6 @@ async def restore_version(version_id: int, actor: Writer, session: Unit) -> OwnV
     return await whole_version(session, await versions.restore(session, actor, version_id=version_id))
 
 
-@router.get("/models/{model_id}/license", operation_id="getLicense", summary="Get A Model's Licence")
-async def licence(model_id: int, actor: Owner, session: Reading) -> dict[str, Any]:
-    """The permissions that hold, after the base models' licences, each with its reason in plain words."""
-    model = await queries.for_editing(session, actor, model_id=model_id)
-    names = await licensing.base_models_of(session, model.id)
-    return licensing.effective_of(licensing.permissions(model), names).as_json()
-
-
 def _wish(path: str, wish: Wish, word: str) -> None:
     async def do(model_id: int, actor: Writer, session: Unit) -> None:
         await engagement.engage(session, actor, model_id=model_id, wish=wish)
@@ -294,13 +284,12 @@ def _wish(path: str, wish: Wish, word: str) -> None:
     async def undo(model_id: int, actor: Writer, session: Unit) -> None:
         await engagement.disengage(session, actor, model_id=model_id, wish=wish)
 
-    social = [with_scope(Scope.SOCIAL_WRITE)]
     router.add_api_route(
-        f"/models/{{model_id}}/{path}", do, methods=["PUT"], status_code=204, dependencies=social,
+        f"/models/{{model_id}}/{path}", do, methods=["PUT"], status_code=204,
         operation_id=f"{path}Model", summary=f"{word} A Model",
     )  # fmt: skip
     router.add_api_route(
-        f"/models/{{model_id}}/{path}", undo, methods=["DELETE"], status_code=204, dependencies=social,
+        f"/models/{{model_id}}/{path}", undo, methods=["DELETE"], status_code=204,
         operation_id=f"un{path}Model", summary=f"Undo {word} A Model",
     )  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,8 +10,10 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import files, licensing, requirements, tagging
+from civitas.domains.catalog import files, licensing, queries, tagging
+from civitas.domains.catalog.licences import tier_of
 from civitas.domains.catalog.tables import Model, ModelFile, ModelVersion
+from civitas.domains.catalog.types import Status
 from civitas.faces.http.actors import signed_in
 from civitas.faces.http.limits import take
 from civitas.faces.rest.shapes import Answer
@@ -174,23 +177,30 @@ async def whole_version(session: AsyncSession, version: ModelVersion) -> OwnVers
 
 
 async def whole_model(session: AsyncSession, actor: Actor, model: Model) -> OwnModel:
-    """A model with its versions, their files, and what publishing still needs."""
-    await session.refresh(model)
-    versions = await files.files_by_version(session, model.id)
-    missing: list[Missing] = []
-    if model.status != "Deleted":
-        found = await requirements.checklist(session, model)
-        missing = [Missing.model_validate(item) for item in found.missing]
+    """A model with its versions, their files, and what publishing still needs; a deleted one without them."""
+    if model.status == Status.DELETED:
+        await session.refresh(model)
+        return model_shown(model, await tagging.tags_of(session, model.id))
+    await session.flush()
+    found = await queries.model_for_editing(session, actor, model_id=model.id)
+    await session.refresh(found.row)
+    versions = [version_shown(v.row, [file_shown(file.row) for file in v.files]) for v in found.versions]
+    missing = [Missing.model_validate(item) for item in found.checklist.missing]
+    return model_shown(found.row, found.tags, versions, missing)
+
+
+def model_shown(
+    model: Model,
+    tags: Sequence[str],
+    versions: Sequence[OwnVersion] = (),
+    missing: Sequence[Missing] = (),
+) -> OwnModel:
+    """A model in the API's words."""
+    plain = set(OwnModel.model_fields) - {"tags", "license_tier", "model_versions", "missing"}
     return OwnModel(
-        **{
-            name: getattr(model, name)
-            for name in OwnModel.model_fields
-            if name not in {"tags", "license_tier", "model_versions", "missing"}
-        },
-        tags=list(await tagging.tags_of(session, model.id)),
-        license_tier=licensing.permissions(model).tier,
-        model_versions=[
-            version_shown(version, [file_shown(f) for f in found]) for version, found in versions
-        ],
-        missing=missing,
+        **{name: getattr(model, name) for name in plain},
+        tags=list(tags),
+        license_tier=tier_of(licensing.permissions(model)),
+        model_versions=list(versions),
+        missing=list(missing),
     )
