@@ -70,7 +70,7 @@ async def _forgotten(session: AsyncSession, *, warned: bool) -> list[Model]:
         .where(Model.status == Status.DRAFT, Model.updated_at < now - OLD, few, due)
         .order_by(Model.id)
         .limit(BATCH)
-        .with_for_update(of=Model, skip_locked=True)
+        .with_for_update(of=Model, skip_locked=True, key_share=True)
         .execution_options(populate_existing=True)
     )
     return list(found.all())

@@ -95,12 +95,13 @@ async def graph(
     roots = found.all()
     up = await _links(session, roots, depth, limit, upward=True)
     down = await _links(session, roots, depth, limit, upward=False)
+    truncated = len(up) > limit or len(down) > limit or any(link.depth > depth for link in (*up, *down))
+    up = [link for link in up[:limit] if link.depth <= depth]
+    down = [link for link in down[:limit] if link.depth <= depth]
     places = _places(roots, up, down)
     known = await _nodes(session, actor, places)
     links = list(dict.fromkeys(_plain(link) for link in (*up, *down)))
     made, edges = _assemble(links, places, known, set(roots))
-    deepest = any(link.depth > depth for link in (*up, *down))
-    truncated = deepest or len(up) > limit or len(down) > limit
     return Graph(made, edges, tuple(f"v{root}" for root in roots if root in known), truncated)
 
 

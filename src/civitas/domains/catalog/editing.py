@@ -25,6 +25,8 @@ async def model_for_edit(
 ) -> Model:
     """The model, locked until the transaction ends, if the actor may change it.
 
+    Locks here leave the key alone: others may still point at the row, or two edits that name each other's
+    versions would wait for ever.
     Raises NotFound for what the actor may not know of, Forbidden (`not_owner`) for others' public models.
     """
     require_voice(actor)
@@ -32,7 +34,7 @@ async def model_for_edit(
     model = await session.scalar(
         select(Model)
         .where(Model.id == model_id, Model.status != Status.DELETED)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if model is None or not policy.can_edit(actor, model):
@@ -51,7 +53,7 @@ async def version_for_edit(
     version = await session.scalar(
         select(ModelVersion)
         .where(ModelVersion.id == version_id, ModelVersion.status != Status.DELETED)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if version is None:
@@ -72,7 +74,7 @@ async def file_for_edit(
     file = await session.scalar(
         select(ModelFile)
         .where(ModelFile.id == file_id, ModelFile.removed_at.is_(None))
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if file is None:

@@ -35,7 +35,9 @@ async def engage(session: AsyncSession, actor: Actor, *, model_id: int, wish: Wi
     """Wish it; wishing twice is wishing. NotFound for a model that the actor cannot see."""
     person = actor.require(Scope.SOCIAL_WRITE)
     seen = await session.scalar(
-        select(Model.id).where(Model.id == model_id, policy.visible_to(actor)).with_for_update(read=True)
+        select(Model.id)
+        .where(Model.id == model_id, policy.visible_to(actor))
+        .with_for_update(read=True, key_share=True)
     )
     if seen is None:
         raise NotFound("This model was not found.", code="model_not_found")

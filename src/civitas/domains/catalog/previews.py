@@ -56,7 +56,7 @@ async def replace(session: AsyncSession, *, version_id: int, previews: Sequence[
             select(Model, ModelVersion)
             .join(ModelVersion, ModelVersion.model_id == Model.id)
             .where(ModelVersion.id == version_id)
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )
     ).first()
@@ -84,10 +84,8 @@ async def relevel(session: AsyncSession, model: Model) -> None:
         .group_by(VersionPreview.version_id)
     )
     levels: dict[int, int] = dict(found.all())
-    versions = (
-        await session.execute(
-            select(ModelVersion.id, ModelVersion.nsfw_level).where(ModelVersion.model_id == model.id)
-        )
+    versions = await session.execute(
+        select(ModelVersion.id, ModelVersion.nsfw_level).where(ModelVersion.model_id == model.id)
     )
     for version_id, before in versions.all():
         # A version without pictures has nothing to hide.

@@ -130,7 +130,9 @@ async def _wanted(
     else:
         query = query.where(ModelVersion.status.in_(_WAITING))
     found = await session.scalars(
-        query.order_by(ModelVersion.id).with_for_update().execution_options(populate_existing=True)
+        query.order_by(ModelVersion.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     versions = list(found.all())
     if version_ids is not None and {version.id for version in versions} != set(version_ids):
@@ -208,7 +210,10 @@ async def publish_due(session: AsyncSession, *, model_id: int) -> None:
     """
     now = clock.now()
     model = await session.scalar(
-        select(Model).where(Model.id == model_id).with_for_update().execution_options(populate_existing=True)
+        select(Model)
+        .where(Model.id == model_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if model is None:
         return
@@ -224,7 +229,7 @@ async def publish_due(session: AsyncSession, *, model_id: int) -> None:
             ModelVersion.status == Status.SCHEDULED,
             ModelVersion.scheduled_at <= now,
         )
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     versions = list(found.all())

@@ -189,7 +189,10 @@ def _undelete(model: Model) -> None:
 
 async def _any_for_edit(session: AsyncSession, actor: Actor, model_id: int) -> Model:
     model = await session.scalar(
-        select(Model).where(Model.id == model_id).with_for_update().execution_options(populate_existing=True)
+        select(Model)
+        .where(Model.id == model_id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
     )
     if model is not None and (policy.owns(actor, model) or actor.is_moderator):
         return model
@@ -238,7 +241,7 @@ async def owner_left(session: AsyncSession, *, person_id: int, remove: bool) -> 
             select(Model)
             .where(Model.person_id == person_id, Model.status != Status.DELETED)
             .order_by(Model.id)
-            .with_for_update()
+            .with_for_update(key_share=True)
             .execution_options(populate_existing=True)
         )
     ).all()
@@ -276,7 +279,10 @@ async def owner_returned(session: AsyncSession, *, person_id: int) -> None:
     )
     models: Sequence[Model] = (
         await session.scalars(
-            select(Model).where(mine | gone).with_for_update().execution_options(populate_existing=True)
+            select(Model)
+            .where(mine | gone)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
         )
     ).all()
     events: list[object] = []
@@ -311,7 +317,7 @@ async def let_bytes_go(session: AsyncSession, *, limit: int = 200) -> int:
         )
         .order_by(ModelFile.id)
         .limit(limit)
-        .with_for_update(of=ModelFile, skip_locked=True)
+        .with_for_update(of=ModelFile, skip_locked=True, key_share=True)
     )
     files = found.all()
     for file in files:

@@ -98,7 +98,7 @@ async def record(
             select(ModelFile, ModelVersion.model_id)
             .join(ModelVersion, ModelVersion.id == ModelFile.version_id)
             .where(ModelFile.id == file_id)
-            .with_for_update(of=ModelFile)
+            .with_for_update(of=ModelFile, key_share=True)
             .execution_options(populate_existing=True)
         )
     ).first()

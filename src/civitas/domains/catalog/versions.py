@@ -149,7 +149,7 @@ async def reorder(session: AsyncSession, actor: Actor, *, model_id: int, version
     found = await session.scalars(
         select(ModelVersion)
         .where(ModelVersion.model_id == model_id, ModelVersion.status != Status.DELETED)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     versions = {version.id: version for version in found.all()}
@@ -203,7 +203,7 @@ async def restore(session: AsyncSession, actor: Actor, *, version_id: int) -> Mo
     if version is None:
         raise NotFound("This version was not found.", code="version_not_found")
     model = await editing.model_for_edit(session, actor, model_id=version.model_id)
-    await session.refresh(version, with_for_update=True)
+    await session.refresh(version, with_for_update={"key_share": True})
     before = version.previous_status
     if version.status not in (Status.DELETED, Status.UNPUBLISHED) or before is None:
         raise Conflict("This version was neither deleted nor unpublished.", code="nothing_to_restore")
