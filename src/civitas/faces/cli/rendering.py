@@ -9,6 +9,7 @@ from html import unescape
 from typing import Any
 
 import orjson
+from rich import box
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -31,6 +32,8 @@ from civitas.kit.text import clean_line
 
 _BLOCK_ENDS = re.compile(r"</(?:p|div|li|h[1-6])>|<br\s*/?>", re.IGNORECASE)
 _TAGS = re.compile(r"<[^<>]{0,2000}>")
+_NUMBERS = frozenset({"Id", "Version id", "Downloads", "Size"})
+_WHOLE = frozenset({"Type", "Base model", "Status", "AutoV2", "Reference", "Published", "Scan"})
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -79,12 +82,17 @@ class Output:
         if self.json:
             self.result({"error": fault.message, "code": fault.code, "exit": int(exit_code(fault))})
 
-    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "") -> None:
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """A table for a person; what comes from a server is shown as plain text, never as markup."""
-        table = Table(title=Text(title) if title else None, title_justify="left", pad_edge=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for heading in headings:
-            number = heading in ("Id", "Downloads", "Size", "Version id")
-            table.add_column(heading, justify="right" if number else "left", overflow="fold")
+            number = heading in _NUMBERS
+            table.add_column(
+                heading,
+                justify="right" if number else "left",
+                overflow="fold",
+                no_wrap=number or heading in _WHOLE,
+            )
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         self.out.print(table)
@@ -156,10 +164,9 @@ def show_models(output: Output, models: Sequence[RemoteModel]) -> None:
                 newest.name if newest else "",
                 model.creator,
                 f"{downloads:,}",
-                human_size(newest.files[0].size) if newest and newest.files else "",
             )
         )
-    headings = ("Id", "Name", "Type", "Base model", "Newest version", "Creator", "Downloads", "Size")
+    headings = ("Id", "Name", "Type", "Base model", "Newest", "Creator", "Downloads")
     output.table(headings, rows)
 
 
