@@ -20,7 +20,7 @@ from civitas.faces.rest import (
     uploads,
     users,
 )
-from civitas.faces.web import assets, home, models, visits
+from civitas.faces.web import api_docs, assets, home, models, visits
 from civitas.infra.settings import Settings
 
 # Below /api/v1, beside the fast lane. Add a router here and nowhere else.
@@ -40,6 +40,7 @@ API: tuple[APIRouter, ...] = (
 PAGES: tuple[APIRouter, ...] = (
     home.router,
     models.router,
+    api_docs.router,
 )
 
 
@@ -59,3 +60,4 @@ def include(app: FastAPI, settings: Settings) -> None:
 def started(app: FastAPI, house: House) -> None:
     """Called once the adapters are open: what faces prepare for a process's life."""
     app.state.civitas.error_page = visits.show_fault
+    app.state.civitas.api_document = openapi.document

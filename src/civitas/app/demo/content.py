@@ -297,7 +297,7 @@ MERGE = DemoModel(
         DemoVersion(
             "v1", "SD 1.5", "", "lantern-tide_v1.safetensors", ("merge", {}),
             (
-                DemoPicture("lanterns", "tide", 1001, "lanterns above pale water, fog"),
+                DemoPicture("veils", "tide", 1001, "pale light above a bay, fog"),
                 DemoPicture("tides", "lantern", 1002, "night water from above, thin lines of light"),
                 DemoPicture("ridges", "tide", 1003, "blue mountains behind a bay, morning"),
             ),

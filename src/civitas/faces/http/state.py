@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
+from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -23,7 +24,10 @@ ErrorPage = Callable[[Request, Fault], Awaitable[Response]]
 
 @dataclass
 class State:
-    """The adapters of a serving process. `error_page` is how the pages' face shows a fault."""
+    """The adapters of a serving process.
+
+    `error_page` is how the pages' face shows a fault, `api_document` makes the API's OpenAPI document.
+    """
 
     settings: Settings
     database: Units
@@ -34,6 +38,7 @@ class State:
     imaging: Imaging
     secret: bytes
     error_page: ErrorPage | None = None
+    api_document: Callable[[FastAPI], dict[str, Any]] | None = None
 
 
 def state_of(connection: HTTPConnection) -> State:
