@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.tables import Person
@@ -215,7 +216,7 @@ async def _files(session: AsyncSession, version_ids: Sequence[int]) -> dict[int,
     newest = (
         select(FileScan)
         .where(FileScan.file_id.in_(ids))
-        .distinct(FileScan.file_id)
+        .ext(distinct_on(FileScan.file_id))
         .order_by(FileScan.file_id, FileScan.id.desc())
     )
     scans = {scan.file_id: scan for scan in (await session.scalars(newest)).all()}
