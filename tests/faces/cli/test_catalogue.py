@@ -129,7 +129,11 @@ def test_an_answer_that_is_no_api_is_told(shell: Shell, peer: Peer) -> None:
 
 def test_every_exit_code_is_documented(shell: Shell) -> None:
     assert set(MEANING) == set(Exit)
-    assert "rate" in shell.run("download", "--help").stdout or "429" in shell.run("download", "--help").stdout
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    for code, meaning in MEANING.items():
+        assert f"| {code.value} | {meaning} |" in page
+    shown = " ".join(shell.run("download", "--help").stdout.split())
+    assert "6 the bytes that arrived" in shown
 
 
 def test_a_terminal_sees_a_bar_and_a_pipe_does_not(shell: Shell, peer: Peer, tmp_path: Path) -> None:
