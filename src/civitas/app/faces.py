@@ -12,15 +12,41 @@ from civitas.faces.rest import (
     enums,
     fast,
     files,
+    keys,
     lineage,
+    me,
     openapi,
+    people,
     pictures,
     publishing,
     tags,
     uploads,
     users,
 )
-from civitas.faces.web import api_docs, assets, home, models, visits
+from civitas.faces.web import (
+    account,
+    api_docs,
+    api_keys,
+    assets,
+    email_change,
+    home,
+    join,
+    mailbox,
+    models,
+    onboarding,
+    passkeys,
+    password_reset,
+    personal_data,
+    preference_pages,
+    profile,
+    proof,
+    security,
+    sign_in,
+    social_login,
+    two_step,
+    visits,
+)
+from civitas.faces.web import people as people_pages
 from civitas.infra.settings import Settings
 
 # Below /api/v1, beside the fast lane. Add a router here and nowhere else.
@@ -35,12 +61,32 @@ API: tuple[APIRouter, ...] = (
     files.router,
     uploads.router,
     pictures.router,
+    me.router,
+    keys.router,
+    people.router,
 )
 # Pages, at the site's root. Add a router here and nowhere else.
 PAGES: tuple[APIRouter, ...] = (
     home.router,
     models.router,
     api_docs.router,
+    join.router,
+    sign_in.router,
+    password_reset.router,
+    social_login.router,
+    passkeys.router,
+    onboarding.router,
+    proof.router,
+    account.router,
+    email_change.router,
+    preference_pages.router,
+    security.router,
+    two_step.router,
+    api_keys.router,
+    people_pages.router,
+    personal_data.router,
+    profile.router,
+    mailbox.router,
 )
 
 

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from civitas import __version__
-from civitas.app.commands import admin, db, demo, doctor
 from civitas.app.console import err, out, prepared, run_async
-from civitas.faces.cli.commands import user_app
 from civitas.kit.errors import Fault
+
+# The long-lived processes; they must not carry what only the other commands need.
+PROCESSES = frozenset({"up", "serve", "background"})
 
 app = typer.Typer(
     name="civitas",
@@ -37,9 +38,9 @@ def up(
 @app.command()
 def serve(fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
     """Answer requests: pages and APIs. Any number of these may run behind a load balancer."""
-    from civitas.app import serving
+    from civitas.app import lifeline, serving
 
-    serving.end_with_supervisor()
+    lifeline.end_with_supervisor()
     serving.serve(prepared("serve"), fd=fd)
 
 
@@ -52,9 +53,9 @@ def background(
 ) -> None:
     """Run background tasks: scans, pictures, mail, schedules. Any number of these may run."""
     from civitas.app import background as room
-    from civitas.app import serving
+    from civitas.app import lifeline
 
-    serving.end_with_supervisor()
+    lifeline.end_with_supervisor()
     run_async(room.run(prepared("background"), queues=queue, concurrency=concurrency))
 
 
@@ -65,6 +66,9 @@ def version() -> None:
 
 
 def _mount() -> None:
+    from civitas.app.commands import admin, db, demo, doctor
+    from civitas.faces.cli.commands import user_app
+
     app.add_typer(db.app, name="db")
     app.add_typer(admin.app, name="admin")
     app.add_typer(demo.app, name="demo")
@@ -78,7 +82,8 @@ def main() -> None:
     if home := os.environ.get("CIVITAS_HOME"):
         os.environ["CIVITAS_HOME"] = str(Path(home).expanduser().resolve())
     try:
-        _mount()
+        if sys.argv[1:2] == [] or sys.argv[1] not in PROCESSES:
+            _mount()
         app()
     except Fault as fault:
         err.print(f"[red]{fault.message}[/]", highlight=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import http.client
 import os
 import signal
 import subprocess
@@ -12,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-import httpx
 import structlog
 from rich.console import Console
 from rich.table import Table
 
-from civitas.app import schema, serving
+from civitas.app.lifeline import SUPERVISOR, listen
 from civitas.infra.db.embedded import EmbeddedServer
 from civitas.infra.settings import Settings
 from civitas.kit.errors import Conflict, Unavailable
@@ -49,7 +49,7 @@ class Child:
         """Start it, in a process group of its own so that Ctrl-C reaches the supervisor alone."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "civitas.app.main", *self.arguments],
-            env={**os.environ, **self.environment, serving.SUPERVISOR: str(os.getpid())},
+            env={**os.environ, **self.environment, SUPERVISOR: str(os.getpid())},
             pass_fds=self.pass_fds,
             stdin=subprocess.DEVNULL,
             process_group=0,
@@ -97,10 +97,10 @@ class Supervisor:
             self._hold(lock.fileno())
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._on_signal)
-            listener = serving.listen(self.settings.site.host, self.settings.site.port)
+            listener = listen(self.settings.site.host, self.settings.site.port)
             try:
                 dsn = self._start_database()
-                schema.upgrade(dsn)
+                self._upgrade(dsn)
                 self._start_children(listener.fileno())
                 self._wait_ready()
                 if not self.stopping:
@@ -131,11 +131,27 @@ class Supervisor:
         self.server.stop_orphan()
         return self.server.start().dsn
 
+    @staticmethod
+    def _upgrade(dsn: str) -> None:
+        """Migrate in a forked child, so that the supervisor never carries what migrations import."""
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                from civitas.app import schema
+
+                schema.upgrade(dsn)
+                code = 0
+            finally:
+                os._exit(code)
+        if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+            raise Unavailable("The database could not be brought up to date; `civitas db upgrade` says why.")
+
     def _make_demo(self) -> None:
         """Fill an empty catalogue while the site already serves; it grows as the pictures are done."""
         self._demo = subprocess.Popen(
             [sys.executable, "-m", "civitas.app.main", "demo", "create", "--if-empty"],
-            env={**os.environ, serving.SUPERVISOR: str(os.getpid())},
+            env={**os.environ, SUPERVISOR: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             process_group=0,
         )
@@ -150,16 +166,24 @@ class Supervisor:
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
         while time.monotonic() < deadline and not self.stopping:
-            try:
-                if httpx.get(f"{self.url()}/readyz", timeout=5, trust_env=False).status_code == 200:
-                    return
-            except httpx.HTTPError:
-                pass
+            if self._answers():
+                return
             for child in self.children:
                 child.tend()
             time.sleep(0.1)
         if not self.stopping:
             raise Unavailable("The site did not become ready in time; the log above says why.")
+
+    def _answers(self) -> bool:
+        host = self.url().removeprefix("http://").rpartition(":")[0]
+        connection = http.client.HTTPConnection(host, self.settings.site.port, timeout=5)
+        try:
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
 
     def _tend(self, dsn: str) -> None:
         if self._embedded and not self.server.running:

@@ -15,7 +15,7 @@ import psycopg
 import typer
 from pydantic import ValidationError
 
-from civitas.app import schema, serving
+from civitas.app import lifeline, schema
 from civitas.app.house import find_dsn
 from civitas.app.secrets import MIN_LENGTH
 from civitas.infra import settings as settings_room
@@ -98,7 +98,7 @@ def _secret(settings: Settings) -> Iterator[Finding]:
 
 def _site(settings: Settings) -> Iterator[Finding]:
     site = settings.site
-    open_to_all = not serving.is_loopback(site.host)
+    open_to_all = not lifeline.is_loopback(site.host)
     if site.base_url and not site.base_url.startswith(("http://", "https://")):
         yield Finding("wrong", f"site.base_url is {site.base_url}; it must begin with https:// or http://.")
     if open_to_all and not (site.base_url or "").startswith("https://"):
