@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request
 from itsdangerous import BadData, URLSafeSerializer
@@ -115,16 +115,13 @@ def local_path(href: str | None, fallback: str = "/") -> str:
 
 
 async def show_fault(request: Request, fault: Fault) -> Response:
-    """A fault as a page; a stranger who must sign in is sent there and comes back afterwards."""
+    """A fault as a page; who must sign in, or show again who they are, is sent there and comes back afterwards."""
     if getattr(request.state, "shell", None) is None:
         request.state.shell = frame(request, await _whoever(request))
-    if (
-        isinstance(fault, Unauthorised)
-        and fault.code == "sign_in_needed"
-        and request.method in {"GET", "HEAD"}
-    ):
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return redirect(request, f"/login?returnUrl={quote(here, safe='')}")
+    if isinstance(fault, Unauthorised) and fault.code == "sign_in_needed":
+        return redirect(request, f"/login?returnUrl={quote(_place(request), safe='')}")
+    if fault.code == "prove_again":
+        return redirect(request, f"/account/prove?returnUrl={quote(_place(request), safe='')}")
     return error_page(
         request,
         fault.status,
@@ -132,6 +129,16 @@ async def show_fault(request: Request, fault: Fault) -> Response:
         retry_after=fault.retry_after if isinstance(fault, Limited) else None,
         request_id=request.scope.get("state", {}).get("request_id"),
     )
+
+
+def _place(request: Request) -> str:
+    """The page somebody was on: this one, or the one whose form was sent."""
+    if request.method in {"GET", "HEAD"} and request.headers.get("hx-request") != "true":
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    came = urlsplit(request.headers.get("hx-current-url") or request.headers.get("referer") or "")
+    if came.netloc != request.headers.get("host", ""):
+        return "/"
+    return local_path(came.path + (f"?{came.query}" if came.query else ""))
 
 
 async def _whoever(request: Request) -> Actor:
