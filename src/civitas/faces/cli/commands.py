@@ -298,5 +298,5 @@ user_app.command("import", epilog=table())(writing.import_command)
 
 # An entry point that sees one of these first need not load what only a server needs.
 USER_COMMANDS: frozenset[str] = frozenset(
-    command.name or getattr(command.callback, "__name__", "") for command in user_app.registered_commands
+    str(command.name or getattr(command.callback, "__name__", "")) for command in user_app.registered_commands
 )

@@ -6,7 +6,6 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from civitas.faces.cli.client import SiteClient
 from civitas.faces.cli.downloading import Outcome, download
 from civitas.faces.cli.exits import NetworkFault
 from civitas.faces.cli.layouts import safe_name
-from civitas.faces.cli.publishing import Writer, scan_state
+from civitas.faces.cli.publishing import Writer
 from civitas.faces.cli.records import (
     RemoteFile,
     RemoteImage,
@@ -24,17 +23,11 @@ from civitas.faces.cli.records import (
     RemoteVersion,
     as_dict,
     as_text,
-    as_texts,
 )
 from civitas.faces.cli.sidecars import MAX_IMAGE, image_kind, sized
+from civitas.faces.cli.translating import file_body, image_body, model_body, refusal, version_body
 from civitas.kit.errors import Conflict, Fault, Forbidden, Gone, Invalid, Limited, NotFound, Unauthorised
 
-_PERMISSIONS = ("allowNoCredit", "allowCommercialUse", "allowDerivatives", "allowDifferentLicense")
-_USES = frozenset({"None", "Image", "RentCivit", "Rent", "Sell"})
-MAX_DESCRIPTION = 100_000
-MAX_TAGS = 30
-MAX_WORDS = 100
-_SETTINGS = ("strength", "minStrength", "maxStrength")
 _ENDS_ALL = (Limited, Unauthorised, NetworkFault)
 
 
@@ -139,7 +132,7 @@ class Mirror:
                 row |= {"status": "present", "versionId": remembered.get("versionId")}
                 report.target_id = memory.get("modelId")
                 continue
-            reason = _refusal(version, files) if self._plan.files else None
+            reason = refusal(version, files) if self._plan.files else None
             known = [present[file.sha256] for file in files if file.sha256 in present]
             if reason:
                 row |= {"status": "skipped", "reason": reason}
@@ -215,9 +208,9 @@ class Mirror:
         present: Mapping[str, tuple[int, int]],
         row: dict[str, Any],
     ) -> int:
-        model_id = self._writer.model(memory, self._model_body(model))
+        model_id = self._writer.model(memory, model_body(self._source.url, model))
         kept = memory.setdefault("versions", {}).setdefault(str(version.id), {})
-        body = _version_body(version)
+        body = version_body(version)
         try:
             version_id = self._writer.version(kept, model_id, body)
         except Invalid as fault:
@@ -253,7 +246,7 @@ class Mirror:
             if not outcome.verified:
                 self._writer.settings.notify(f"{file.name}: the source gives no hash to check it by")
             upload_id = self._writer.upload(memory, outcome.path, "file", outcome.sha256)
-            self._attach_file(memory, version_id, _file_body(file, outcome.path, upload_id))
+            self._attach_file(memory, version_id, file_body(file, outcome.path, upload_id))
             outcome.path.unlink(missing_ok=True)
         return {"name": file.name, "fileId": memory["attached"], "sha256": file.sha256}
 
@@ -309,7 +302,7 @@ class Mirror:
         path.write_bytes(body)
         try:
             upload_id = self._writer.upload(memory, path, "image", None)
-            self._writer.attach(memory, version_id, "images", _image_body(image, upload_id))
+            self._writer.attach(memory, version_id, "images", image_body(image, upload_id))
         except (Invalid, Conflict, Forbidden) as fault:
             memory["refused"] = fault.message
             self._writer.settings.notify(f"an image was refused: {fault.message}")
@@ -317,91 +310,3 @@ class Mirror:
         finally:
             path.unlink(missing_ok=True)
         return 1
-
-    def _model_body(self, model: RemoteModel) -> dict[str, Any]:
-        raw = model.raw
-        body: dict[str, Any] = {
-            "name": model.name[:200],
-            "type": model.type,
-            "description": str(raw.get("description") or "")[:MAX_DESCRIPTION],
-            "tags": list(model.tags[:MAX_TAGS]) or [model.type.lower()],
-            "nsfw": model.nsfw,
-            "poi": raw.get("poi") is True,
-            "minor": raw.get("minor") is True,
-            "source": self._origin(model),
-        }
-        body |= {key: raw[key] for key in _PERMISSIONS if raw.get(key) is not None}
-        if raw.get("allowCommercialUse") is not None:
-            body["allowCommercialUse"] = _commercial_use(raw["allowCommercialUse"])
-        if raw.get("checkpointType"):
-            body["checkpointType"] = raw["checkpointType"]
-        return body
-
-    def _origin(self, model: RemoteModel) -> dict[str, str]:
-        """Where the model was first published: a mirror of a mirror names the original."""
-        told = as_dict(model.raw.get("source"))
-        origin = {key: as_text(told.get(key)) for key in ("url", "creator", "platform")}
-        if not origin["url"]:
-            url = f"{self._source.url}/models/{model.id}"
-            origin = {"url": url, "creator": model.creator, "platform": self._platform}
-        return {key: value for key, value in origin.items() if value}
-
-
-def _commercial_use(told: object) -> list[str]:
-    """The uses that the source allows. A use that we do not know is not allowed here, never the reverse.
-
-    Older servers write the set as one text, such as "{Image,Rent}".
-    """
-    return [use for use in as_texts(told) if use in _USES] or ["None"]
-
-
-def _refusal(version: RemoteVersion, files: list[RemoteFile]) -> str | None:
-    """Why a version is not mirrored: it is not free to fetch, or the source itself does not trust it."""
-    raw = version.raw
-    if as_text(raw.get("availability")) in ("EarlyAccess", "Private"):
-        return "it is in early access or private at the source"
-    if as_text(raw.get("usageControl")) not in ("", "Download"):
-        return "its creator does not offer it for download"
-    if not files:
-        return "the source offers no files of it"
-    bad = [file.name for file in files if scan_state(file) in ("danger", "suspicious")]
-    return f"the source finds {', '.join(bad)} dangerous" if bad else None
-
-
-def _version_body(version: RemoteVersion) -> dict[str, Any]:
-    raw = version.raw
-    body: dict[str, Any] = {
-        "name": version.name[:100] or "v1.0",
-        "baseModel": version.base_model or "Other",
-        "trainedWords": [word[:300] for word in version.trained_words[:MAX_WORDS]],
-    }
-    if isinstance(raw.get("description"), str):
-        body["description"] = raw["description"][:MAX_DESCRIPTION]
-    for key in ("baseModelType", "steps", "epochs", "clipSkip"):
-        if raw.get(key) is not None:
-            body[key] = raw[key]
-    strengths = {key: as_dict(raw.get("settings")).get(key) for key in _SETTINGS}
-    if any(value is not None for value in strengths.values()):
-        body["settings"] = {key: value for key, value in strengths.items() if value is not None}
-    return body
-
-
-def _file_body(file: RemoteFile, path: Path, upload_id: str) -> dict[str, Any]:
-    body: Mapping[str, Any] = {
-        "uploadId": upload_id,
-        "name": path.name,
-        "type": file.type,
-        "format": file.format or None,
-        "size": file.extent if file.extent in ("full", "pruned") else None,
-        "fp": file.fp or None,
-        "quantType": file.quant or None,
-        "primary": file.primary or None,
-    }
-    return {key: value for key, value in body.items() if value is not None}
-
-
-def _image_body(image: RemoteImage, upload_id: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"uploadId": upload_id, "nsfwLevel": image.level}
-    if image.meta:
-        body["meta"] = dict(image.meta)
-    return body
