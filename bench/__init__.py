@@ -1,0 +1,1 @@
+"""Figures of speed and memory; run by `make bench`, written to docs/benchmarks.md."""
