@@ -142,9 +142,12 @@ async def of_version(session: AsyncSession, version_id: int) -> Sequence[Image]:
     found = await session.scalars(
         select(Image)
         .join(Post, Post.id == Image.post_id)
-        .join(ModelVersion, ModelVersion.id == Post.version_id)
-        .join(Model, Model.id == ModelVersion.model_id)
-        .where(Post.version_id == version_id, Post.person_id == Model.person_id, Image.deleted_at.is_(None))
+        .where(
+            Post.version_id == version_id,
+            Post.showcase,
+            Post.deleted_at.is_(None),
+            Image.deleted_at.is_(None),
+        )
         .order_by(Image.position, Image.id)
     )
     return found.all()
@@ -194,11 +197,14 @@ async def _remove(session: AsyncSession, image: Image) -> None:
 
 
 async def _editable(session: AsyncSession, actor: Actor, image_id: int) -> tuple[Image, int | None]:
+    """The picture, locked, for its owner, staff, and whoever owns the model that it shows now."""
     actor.require(Scope.MEDIA_WRITE)
     row = (
         await session.execute(
-            select(Image, Post.version_id)
+            select(Image, Post.version_id, Model)
             .join(Post, Post.id == Image.post_id)
+            .outerjoin(ModelVersion, (ModelVersion.id == Post.version_id) & Post.showcase)
+            .outerjoin(Model, Model.id == ModelVersion.model_id)
             .where(Image.id == image_id, Image.deleted_at.is_(None))
             .with_for_update(of=Image)
         )
@@ -206,7 +212,8 @@ async def _editable(session: AsyncSession, actor: Actor, image_id: int) -> tuple
     if row is None:
         raise NotFound("This picture was not found.", code="image_not_found")
     image: Image = row[0]
-    if not policy.can_edit(actor, image):
+    model: Model | None = row[2]
+    if not policy.can_edit(actor, image) and not (model is not None and catalog_policy.can_edit(actor, model)):
         raise Forbidden("Only its owner can change this picture.", code="not_owner")
     return image, row[1]
 
@@ -227,13 +234,10 @@ async def _editable_version(session: AsyncSession, actor: Actor, version_id: int
 
 async def _post_of(session: AsyncSession, person_id: int, version_id: int) -> Post:
     post = await session.scalar(
-        select(Post)
-        .where(Post.version_id == version_id, Post.person_id == person_id, Post.deleted_at.is_(None))
-        .order_by(Post.id)
-        .limit(1)
+        select(Post).where(Post.version_id == version_id, Post.showcase, Post.deleted_at.is_(None))
     )
     if post is None:
-        post = Post(person_id=person_id, version_id=version_id, published_at=clock.now())
+        post = Post(person_id=person_id, version_id=version_id, showcase=True, published_at=clock.now())
         session.add(post)
         await session.flush()
     return post

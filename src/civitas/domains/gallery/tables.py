@@ -18,13 +18,23 @@ class Post(Base):
     """An ordered set of media, shown together; the previews of a version are its creator's post."""
 
     __tablename__ = "posts"
-    __table_args__ = (Index("ix_posts_person_id_id", "person_id", "id"),)
+    __table_args__ = (
+        Index("ix_posts_person_id_id", "person_id", "id"),
+        Index(
+            "uq_posts_showcase",
+            "version_id",
+            unique=True,
+            postgresql_where=text("showcase AND deleted_at IS NULL"),
+        ),
+    )
 
     id: Mapped[BigId]
     person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"))
     version_id: Mapped[int | None] = mapped_column(
         ForeignKey("model_versions.id", ondelete="SET NULL"), index=True
     )
+    # The creator's own pictures of the version: one such post a version, whoever owns the model later.
+    showcase: Mapped[bool] = mapped_column(server_default=FALSE)
     title: Mapped[str | None]
     detail: Mapped[str | None] = mapped_column(Text)
     published_at: Mapped[datetime | None]

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("person_id", sa.BigInteger(), nullable=False),
         sa.Column("version_id", sa.BigInteger(), nullable=True),
+        sa.Column("showcase", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("title", sa.String(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
@@ -30,6 +31,13 @@ def upgrade() -> None:
             ["version_id"], ["model_versions.id"], name=op.f("fk_posts_version_id"), ondelete="SET NULL"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_posts")),
+    )
+    op.create_index(
+        "uq_posts_showcase",
+        "posts",
+        ["version_id"],
+        unique=True,
+        postgresql_where=sa.text("showcase AND deleted_at IS NULL"),
     )
     op.create_index("ix_posts_person_id_id", "posts", ["person_id", "id"], unique=False)
     op.create_index(op.f("ix_posts_version_id"), "posts", ["version_id"], unique=False)
