@@ -32,6 +32,7 @@ from civitas.faces.web import (
     home,
     join,
     mailbox,
+    model_page,
     models,
     onboarding,
     passkeys,
@@ -87,6 +88,8 @@ PAGES: tuple[APIRouter, ...] = (
     personal_data.router,
     profile.router,
     mailbox.router,
+    # Last: `/models/7/anything` is a model's page unless somebody above wants it.
+    model_page.router,
 )
 
 

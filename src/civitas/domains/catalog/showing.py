@@ -140,21 +140,27 @@ class Extras:
     """What a version's page says beside its document: JSON-ready, by file id where it is about files.
 
     `recommended`: {versionId, version, modelId, model, type, baseModel, strength, note, creator, preview}.
+    `parents`: {relation, note, air, versionId, version, modelId, model, type, creator}, those that are public or
+    elsewhere. `children`: how many public versions were made from this one.
     """
 
     scans: Mapping[int, Mapping[str, Any]]
     headers: Mapping[int, Mapping[str, Any]]
     recommended: Sequence[Mapping[str, Any]]
+    parents: Sequence[Mapping[str, Any]]
+    children: int
 
 
 async def extras(reads: ReadPool, actor: Actor, *, version_id: int) -> Extras:
-    """Scans, headers and recommended resources of a version that the viewer may see (see `frame`)."""
+    """Scans, headers, recommendations and parents of a version that the viewer may see (see `frame`)."""
     rows = await reads.fetch(_SQL["version_extras"], {"id": version_id, "mask": actor.mask})
-    scans, headers, recommended = rows[0]
+    scans, headers, recommended, parents, children = rows[0]
     return Extras(
         scans={int(key): value for key, value in (scans or {}).items()},
         headers={int(key): value for key, value in (headers or {}).items()},
         recommended=recommended or (),
+        parents=parents or (),
+        children=children,
     )
 
 

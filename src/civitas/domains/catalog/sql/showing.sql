@@ -52,7 +52,19 @@ SELECT (SELECT jsonb_object_agg(f.id, jsonb_build_object(
           JOIN model_versions v ON v.id = r.resource_id
           JOIN models m ON m.id = v.model_id
           LEFT JOIN people c ON c.id = m.person_id
-         WHERE r.version_id = %(id)s);
+         WHERE r.version_id = %(id)s),
+       (SELECT jsonb_agg(jsonb_build_object(
+               'relation', w.relation, 'note', w.note, 'air', w.air, 'versionId', v.id, 'version', v.name,
+               'modelId', m.id, 'model', m.name, 'type', m.type, 'creator', c.username) ORDER BY w.id)
+          FROM version_parents w
+          LEFT JOIN version_documents d ON d.version_id = w.parent_id AND d.state = 'public'
+          LEFT JOIN model_versions v ON v.id = d.version_id
+          LEFT JOIN models m ON m.id = v.model_id
+          LEFT JOIN people c ON c.id = m.person_id
+         WHERE w.version_id = %(id)s AND (w.air IS NOT NULL OR d.version_id IS NOT NULL)),
+       (SELECT count(*) FROM version_parents w
+          JOIN version_documents d ON d.version_id = w.version_id AND d.state = 'public'
+         WHERE w.parent_id = %(id)s);
 
 -- name: works_of
 -- Other models of a creator, the most downloaded first: ids only, their documents follow in one statement.
