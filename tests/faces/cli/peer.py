@@ -349,6 +349,23 @@ class Peer:
         }
         return JSONResponse(self.models[model_id], 201)
 
+    async def patch_model(self, request: Request) -> Response:
+        model = self.models[request.path_params["id"]]
+        model.update(await request.json())
+        return JSONResponse(model)
+
+    async def patch_version(self, request: Request) -> Response:
+        for _model, version in self.versions():
+            if version["id"] == request.path_params["id"]:
+                version.update(await request.json())
+                return JSONResponse(version)
+        return JSONResponse({"error": "no such version", "code": "not_found"}, 404)
+
+    async def delete_file(self, request: Request) -> Response:
+        for _model, version in self.versions():
+            version["files"] = [f for f in version["files"] if f["id"] != request.path_params["id"]]
+        return Response(status_code=204)
+
     async def create_version(self, request: Request) -> Response:
         model = self.models[request.path_params["id"]]
         if self.knobs.base_models and (await request.json())["baseModel"] not in self.knobs.base_models:
@@ -502,6 +519,9 @@ class Peer:
             Route(f"{v1}/models", self.create_model, methods=post),
             Route(f"{v1}/models/{{id:int}}", self.one_model, methods=get),
             Route(f"{v1}/me/models/{{id:int}}", self.own_model, methods=get),
+            Route(f"{v1}/models/{{id:int}}", self.patch_model, methods=["PATCH"]),
+            Route(f"{v1}/model-versions/{{id:int}}", self.patch_version, methods=["PATCH"]),
+            Route(f"{v1}/model-files/{{id:int}}", self.delete_file, methods=["DELETE"]),
             Route(f"{v1}/models/{{id:int}}/versions", self.create_version, methods=post),
             Route(f"{v1}/models/{{id:int}}/publish", self.publish_model, methods=post),
             Route(f"{v1}/model-versions/by-hash", self.by_hashes, methods=post),

@@ -147,6 +147,18 @@ def test_a_dangerous_file_stays_a_draft(shell: Shell, peer: Peer, tmp_path: Path
     assert sent(peer)["status"] == "Draft"
 
 
+def test_a_replaced_file_and_an_edited_text_reach_the_draft(shell: Shell, peer: Peer, tmp_path: Path) -> None:
+    weights = make_files(tmp_path)
+    peer.knobs.scan_result = "dangerous"
+    shell.run("publish", weights, exit=11)
+    weights.write_bytes(safetensors(os.urandom(1000)))
+    peer.knobs.scan_result = "clean"
+    shell.run("publish", weights, "--name", "Better name")
+    assert [(m["name"], m["status"]) for m in peer.models.values()] == [("Better name", "Published")]
+    (version,) = sent(peer)["modelVersions"]
+    assert [file["hashes"]["SHA256"] for file in version["files"]] == [sha(weights.read_bytes())]
+
+
 def test_pictures_that_are_not_ready_are_waited_for(shell: Shell, peer: Peer, tmp_path: Path) -> None:
     peer.knobs.pictures_late = 1
     shell.run("publish", make_files(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,10 +34,15 @@ class Writer:
     settings: Settings
     cache: HashCache
 
-    def model(self, memory: Memory, body: Mapping[str, Any]) -> int:
-        """The model's id: made now, or the one remembered when it still exists and is ours."""
+    def model(self, memory: Memory, body: Mapping[str, Any], *, refresh: bool = False) -> int:
+        """The model's id: made now, or the one remembered when it still exists and is ours.
+
+        `refresh` gives a remembered one what `body` says now.
+        """
         if memory.get("modelId"):
             if self.own(int(memory["modelId"])) is not None:
+                if refresh:
+                    self.client.ask("PATCH", f"/models/{memory['modelId']}", body=body)
                 return int(memory["modelId"])
             self.settings.notify("the draft of the last run is gone; starting again")
             memory.clear()
@@ -51,11 +57,15 @@ class Writer:
         except (NotFound, Gone):
             return None
 
-    def version(self, memory: Memory, model_id: int, body: Mapping[str, Any]) -> int:
-        """The version's id: made now, or the one remembered when it still exists."""
+    def version(
+        self, memory: Memory, model_id: int, body: Mapping[str, Any], *, refresh: bool = False
+    ) -> int:
+        """The version's id: made now, or the one remembered when it still exists; `refresh` as for `model`."""
         if memory.get("versionId"):
             rows = as_dicts((self.own(model_id) or {}).get("modelVersions"))
             if memory["versionId"] in [as_int(row.get("id")) for row in rows]:
+                if refresh:
+                    self.client.ask("PATCH", f"/model-versions/{memory['versionId']}", body=body)
                 return int(memory["versionId"])
             memory.clear()
         memory["versionId"] = self._id(self.client.ask("POST", f"/models/{model_id}/versions", body=body))
@@ -95,6 +105,15 @@ class Writer:
         memory["attached"] = self._id(answer)
         self.state.save()
         return int(memory["attached"])
+
+    def drop_stale(self, memories: Memory, wanted: Collection[str], route: str) -> None:
+        """Take away what an earlier run attached and this one no longer has, such as a file that was replaced."""
+        for key in [key for key in memories if key not in wanted]:
+            if memories[key].get("attached"):
+                with contextlib.suppress(NotFound, Gone):
+                    self.client.ask("DELETE", f"/{route}/{memories[key]['attached']}")
+            del memories[key]
+        self.state.save()
 
     def scanned(self, model_id: int, version_ids: Collection[int]) -> None:
         """Wait until every file of these versions has been scanned, and say how it goes.
@@ -198,12 +217,12 @@ def publish(writer: Writer, order: Order) -> dict[str, Any]:
     """
     state, client = writer.state, writer.client
     root = state.branch("work")
-    model_id = order.model_id or writer.model(root, order.manifest.model.body())
+    model_id = order.model_id or writer.model(root, order.manifest.model.body(), refresh=True)
     results = []
     for number, version in enumerate(order.manifest.version):
         # A remembered version belongs to the remembered model; a new model starts with fresh ones.
         memory = state.branch("work", "versions", str(number))
-        version_id = writer.version(memory, model_id, version.body())
+        version_id = writer.version(memory, model_id, version.body(), refresh=True)
         results.append(_filled(writer, memory, version_id, version))
     status = "Draft"
     if not order.draft:
@@ -227,22 +246,27 @@ def publish(writer: Writer, order: Order) -> dict[str, Any]:
 
 
 def _filled(writer: Writer, memory: Memory, version_id: int, version: ManifestVersion) -> dict[str, Any]:
-    files = []
+    keys: dict[str, set[str]] = {"files": set(), "images": set()}
+    files, images = [], []
     for file in version.file:
         digest = writer.sha256(file.path)
+        keys["files"].add(f"{file.path}:{digest}")
         kept = _branch(memory, "files", f"{file.path}:{digest}")
         if not kept.get("attached"):
             upload_id = writer.upload(kept, file.path, "file", digest)
             writer.attach(kept, version_id, "files", file.body(upload_id))
         files.append({"id": kept["attached"], "name": file.path.name, "sha256": digest})
-    images = []
     for image in version.image:
         digest = writer.sha256(image.path)
+        keys["images"].add(f"{image.path}:{digest}")
         kept = _branch(memory, "images", f"{image.path}:{digest}")
         if not kept.get("attached"):
             upload_id = writer.upload(kept, image.path, "image", digest)
             writer.attach(kept, version_id, "images", image.body(upload_id))
         images.append({"id": kept["attached"], "name": image.path.name})
+    # New ones first: a version that is public must not be without a file for a moment.
+    writer.drop_stale(_branch(memory, "files"), keys["files"], "model-files")
+    writer.drop_stale(_branch(memory, "images"), keys["images"], "images")
     return {"id": version_id, "name": version.name, "files": files, "images": images}
 
 
