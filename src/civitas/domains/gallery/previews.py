@@ -213,7 +213,9 @@ async def _editable(session: AsyncSession, actor: Actor, image_id: int) -> tuple
         raise NotFound("This picture was not found.", code="image_not_found")
     image: Image = row[0]
     model: Model | None = row[2]
-    if not policy.can_edit(actor, image) and not (model is not None and catalog_policy.can_edit(actor, model)):
+    if not policy.can_edit(actor, image) and not (
+        model is not None and catalog_policy.can_edit(actor, model)
+    ):
         raise Forbidden("Only its owner can change this picture.", code="not_owner")
     return image, row[1]
 
