@@ -29,9 +29,11 @@ from civitas.faces.web import (
     api_docs,
     api_keys,
     assets,
+    comparing,
     email_change,
     home,
     join,
+    lineage_page,
     mailbox,
     model_page,
     models,
@@ -90,6 +92,8 @@ PAGES: tuple[APIRouter, ...] = (
     personal_data.router,
     profile.router,
     mailbox.router,
+    lineage_page.router,
+    comparing.router,
     # Last: `/models/7/anything` is a model's page unless somebody above wants it.
     model_page.router,
 )

@@ -41,6 +41,7 @@ class Node:
     air: str | None = None
     image_key: str | None = None
     image_name: str | None = None
+    image_level: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _places(roots: Sequence[int], up: Sequence[_Link], down: Sequence[_Link]) ->
 
 async def _nodes(session: AsyncSession, actor: Actor, places: dict[int, int]) -> dict[int, Node]:
     first = (
-        select(VersionPreview.key, VersionPreview.name)
+        select(VersionPreview.key, VersionPreview.name, VersionPreview.nsfw_level)
         .where(
             VersionPreview.version_id == ModelVersion.id,
             VersionPreview.nsfw_level.op("&")(actor.mask) != 0,
@@ -160,6 +161,7 @@ async def _nodes(session: AsyncSession, actor: Actor, places: dict[int, int]) ->
             Person.username,
             first.c.key,
             first.c.name,
+            first.c.nsfw_level,
             policy.versions_visible_to(actor),
         )
         .join(Model, Model.id == ModelVersion.model_id)
@@ -172,7 +174,7 @@ async def _nodes(session: AsyncSession, actor: Actor, places: dict[int, int]) ->
 
 def _node(row: Any, depth: int) -> Node:
     version_id, version_name, status, base_model, model_id, model_name, type_, model_status = row[:8]
-    was_public, username, image_key, image_name, visible = row[8:]
+    was_public, username, image_key, image_name, image_level, visible = row[8:]
     key = f"v{version_id}"
     gone = Status.DELETED in (status, model_status)
     if gone and was_public:
@@ -183,7 +185,7 @@ def _node(row: Any, depth: int) -> Node:
         return Node(key, "hidden", depth)
     return Node(
         key, "version", depth, version_id, version_name, model_id, model_name, type_, base_model, username,
-        None, image_key, image_name,
+        None, image_key, image_name, image_level or 0,
     )  # fmt: skip
 
 

@@ -99,6 +99,7 @@ class Sample:
     width: int
     height: int
     blurhash: str | None
+    nsfw_level: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,4 +286,6 @@ def _recipe(meta: Mapping[str, Any] | None) -> tuple[str, str | None]:
 
 
 def _sample(row: VersionPreview) -> Sample:
-    return Sample(row.image_id, row.key, row.name, row.width, row.height, row.blurhash)
+    return Sample(
+        row.image_id, row.key, row.name, row.width, row.height, row.blurhash, row.nsfw_level
+    )

@@ -68,7 +68,7 @@ def of_document(
     )
 
 
-def of_shot(shot: Shot, eyes: Eyes, *, alt: str = "") -> Picture:
+def of_shot(shot: Shot, eyes: Eyes, *, alt: str = "", widths: tuple[int, ...] = CARD_WIDTHS) -> Picture:
     """The picture of a row of the catalogue."""
     image = {
         "url": image_path(shot.key, shot.name),
@@ -77,7 +77,7 @@ def of_shot(shot: Shot, eyes: Eyes, *, alt: str = "") -> Picture:
         "hash": shot.blurhash,
         "nsfwLevel": shot.level,
     }
-    return of_document(image, eyes, alt=alt)
+    return of_document(image, eyes, alt=alt, widths=widths)
 
 
 def avatar_url(key: str | None) -> str | None:
