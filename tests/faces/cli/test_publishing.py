@@ -112,7 +112,8 @@ def test_kill_9_in_the_middle_continues_with_the_parts_left(shell: Shell, peer: 
     assert [m["status"] for m in peer.models.values()] == ["Published"]
     assert len([u for u in peer.uploads.values() if u["purpose"] == "file"]) == 1
     again = len([row for row in peer.requests(f"/parts/{upload['id']}/") if row[0] == "PUT"])
-    assert again == upload["count"] - held
+    # Parts that were on their way at the kill may still have arrived.
+    assert 0 < again <= upload["count"] - held
 
 
 def test_an_interrupt_keeps_the_upload(shell: Shell, peer: Peer, tmp_path: Path) -> None:
