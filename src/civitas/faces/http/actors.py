@@ -16,11 +16,16 @@ MAX_SECRET = 256
 
 
 def key_of(request: Request) -> str | None:
-    """The API key in the Authorization header or the `token` parameter; the header wins."""
+    """The API key in the Authorization header or, under `/api`, the `token` parameter; the header wins.
+
+    On pages `token` is what a mailed link carries.
+    """
     header = request.headers.get("authorization", "")
     scheme, _, value = header.partition(" ")
     if scheme.lower() == "bearer" and value.strip():
         return value.strip()[: MAX_SECRET + 1]
+    if not request.url.path.startswith("/api/"):
+        return None
     return request.query_params.get("token") or None
 
 

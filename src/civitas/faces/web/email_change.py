@@ -15,7 +15,7 @@ from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading, Unit
 from civitas.faces.web import forms
 from civitas.faces.web.account import show_with
-from civitas.faces.web.join import NO_REFERRER
+from civitas.faces.web.join import SECRET_ADDRESS
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import Member, Visitor, redirect
 from civitas.kit.errors import Conflict, Invalid
@@ -136,4 +136,4 @@ def _page(request: Request, action: str, token: str, end: str, *, live: bool) ->
     }
     title, text, label = words[end]
     page = AddressPage(action, token, end, live, title, text, label)
-    return render(request, "account/address.html", page, status=200 if live else 410, headers=NO_REFERRER)
+    return render(request, "account/address.html", page, status=200 if live else 410, headers=SECRET_ADDRESS)

@@ -26,7 +26,8 @@ router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
 Attempt = Depends(limited("sign_in"))
 JOINED = "joined"
-NO_REFERRER = {"Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+# The address holds a secret, so it is told to nobody else. `no-referrer` would make forms send `Origin: null`.
+SECRET_ADDRESS = {"Referrer-Policy": "same-origin", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +184,7 @@ async def _confirm(
         name_taken=code in {"username_taken", "bad_username", "username_reserved"},
     )
     status = forms.status_of(fault) if fault else 200 if username else 410
-    return render(request, "account/confirm.html", page, status=status, headers=NO_REFERRER)
+    return render(request, "account/confirm.html", page, status=status, headers=SECRET_ADDRESS)
 
 
 def _page(request: Request, form: Entered, to: str, *, by_link: bool, status: int = 200) -> Response:

@@ -15,7 +15,7 @@ from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading
 from civitas.faces.web import forms, mailbox
 from civitas.faces.web.forms import Entered
-from civitas.faces.web.join import NO_REFERRER
+from civitas.faces.web.join import SECRET_ADDRESS
 from civitas.faces.web.sign_in import LinkSentPage
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import Visitor, redirect
@@ -93,4 +93,4 @@ async def reset(request: Request, visitor: Visitor) -> Response:
 
 def _page(request: Request, form: Entered, token: str, *, live: bool, status: int) -> Response:
     page = ResetPage(form, token, live)
-    return render(request, "account/reset.html", page, status=status, headers=NO_REFERRER)
+    return render(request, "account/reset.html", page, status=status, headers=SECRET_ADDRESS)

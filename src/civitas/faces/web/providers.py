@@ -57,8 +57,9 @@ async def _json(client: Client, url: str) -> Any:
 
 async def _google(provider: Provider, client: Client, token: Token, client_id: str, nonce: str) -> Elsewhere:
     """By its ID token (OpenID Connect Core 1.0, 3.1.3.7): signature, issuer, audience, nonce and age."""
-    keys = KeySet.import_key_set(await _json(client, provider.jwks_url))
+    held = await _json(client, provider.jwks_url)
     try:
+        keys = KeySet.import_key_set(held)
         claims = jwt.decode(str(token["id_token"]), keys, algorithms=["RS256", "ES256"]).claims
         jwt.JWTClaimsRegistry(
             leeway=60,

@@ -18,7 +18,7 @@ from civitas.faces.http.units import Reading, Unit
 from civitas.faces.web import forms, keepsakes, mailbox, social_login
 from civitas.faces.web.arrivals import TICKET, arrive, browser_of, passkeys_possible
 from civitas.faces.web.forms import Entered
-from civitas.faces.web.join import NO_REFERRER
+from civitas.faces.web.join import SECRET_ADDRESS
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import Visitor, local_path, redirect
 from civitas.kit.errors import Forbidden, Invalid, Limited, Unauthorised
@@ -212,7 +212,7 @@ def _page(
 
 def _link(request: Request, token: str, form: Entered, *, live: bool, status: int) -> Response:
     page = LinkPage(token, live, form, "/")
-    return render(request, "account/link.html", page, status=status, headers=NO_REFERRER)
+    return render(request, "account/link.html", page, status=status, headers=SECRET_ADDRESS)
 
 
 def _code(request: Request, form: Entered, to: str, status: int) -> Response:
