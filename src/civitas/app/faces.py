@@ -45,12 +45,16 @@ from civitas.faces.web import (
     profile,
     proof,
     security,
+    seo,
     sign_in,
     social_login,
+    suggest,
     two_step,
     visits,
 )
+from civitas.faces.web import creators as creator_pages
 from civitas.faces.web import people as people_pages
+from civitas.faces.web import tags as tag_pages
 from civitas.infra.settings import Settings
 
 # Below /api/v1, beside the fast lane. Add a router here and nowhere else.
@@ -73,7 +77,11 @@ API: tuple[APIRouter, ...] = (
 # Pages, at the site's root. Add a router here and nowhere else.
 PAGES: tuple[APIRouter, ...] = (
     home.router,
+    suggest.router,
     models.router,
+    creator_pages.router,
+    tag_pages.router,
+    seo.router,
     api_docs.router,
     join.router,
     sign_in.router,

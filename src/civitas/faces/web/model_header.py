@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from civitas.faces.web import formats
 
-PAGE: Final = 100
+PAGE: Final = 60
 MAX_VALUE: Final = 400
 _TRAINING: Final[Mapping[str, str]] = {
     "baseModel": "Trained on",
