@@ -88,6 +88,7 @@ async def add(
 
 async def reorder(session: AsyncSession, actor: Actor, *, version_id: int, image_ids: Sequence[int]) -> None:
     """Put a version's pictures into this order; every one of them must be named once."""
+    actor.require(Scope.MEDIA_WRITE)
     await _editable_version(session, actor, version_id)
     images = await of_version(session, version_id)
     if sorted(image.id for image in images) != sorted(image_ids):
