@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import Cookie
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,8 @@ from civitas.infra.settings import Settings
 from civitas.infra.storage.memory import MemoryStore
 
 ORIGIN = "http://localhost:8000"
+# How http.cookiejar calls a host without a dot.
+COOKIE_HOST = "localhost.local"
 HTML = {"accept": "text/html,application/xhtml+xml"}
 HTMX = {"hx-request": "true"}
 _META = re.compile(r'<meta name="csrf-token" content="([0-9a-f]+)"')
@@ -72,7 +75,7 @@ class Client(httpx.AsyncClient):
         """Be this person's browser from now on: session cookie, and the CSRF header on every request."""
         async with self.house.database.unit() as session:
             opened = await sessions.open_session(session, person_id, method=method)
-        self.cookies.set(SESSION, opened.token)
+        self.cookies.set(SESSION, opened.token, domain=COOKIE_HOST)
         return self.refresh_csrf()
 
     def sign_out(self) -> None:
@@ -80,6 +83,17 @@ class Client(httpx.AsyncClient):
         self.cookies.clear()
         self.headers.pop(csrf.HEADER, None)
         self.headers.pop("authorization", None)
+
+    def remember(self) -> list[Cookie]:
+        """The cookies of this browser, for `recall` after it was somebody else's."""
+        return list(self.cookies.jar)
+
+    def recall(self, cookies: list[Cookie]) -> None:
+        """Be an earlier browser again, with the CSRF token that fits."""
+        self.cookies.clear()
+        for cookie in cookies:
+            self.cookies.jar.set_cookie(cookie)
+        self.refresh_csrf()
 
     async def use_key(self, person_id: int, *, scopes: Scope = Scope.FULL, days: float | None = None) -> str:
         """Be a program with a new key of this person from now on; its secret."""
