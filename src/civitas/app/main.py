@@ -65,16 +65,22 @@ def version() -> None:
     out.print(__version__)
 
 
-def _mount() -> None:
+def _mount(command: str | None) -> None:
+    """Add the commands that this call can need; importing the whole program takes seconds."""
+    if command in PROCESSES:
+        return
+    from civitas.faces.cli.commands import USER_COMMANDS, user_app
+
+    app.registered_commands += user_app.registered_commands
+    app.registered_groups += user_app.registered_groups
+    if command in USER_COMMANDS:
+        return
     from civitas.app.commands import admin, db, demo, doctor
-    from civitas.faces.cli.commands import user_app
 
     app.add_typer(db.app, name="db")
     app.add_typer(admin.app, name="admin")
     app.add_typer(demo.app, name="demo")
     app.command("doctor")(doctor.doctor)
-    app.registered_commands += user_app.registered_commands
-    app.registered_groups += user_app.registered_groups
 
 
 def main() -> None:
@@ -82,8 +88,7 @@ def main() -> None:
     if home := os.environ.get("CIVITAS_HOME"):
         os.environ["CIVITAS_HOME"] = str(Path(home).expanduser().resolve())
     try:
-        if sys.argv[1:2] == [] or sys.argv[1] not in PROCESSES:
-            _mount()
+        _mount(sys.argv[1] if len(sys.argv) > 1 else None)
         app()
     except Fault as fault:
         err.print(f"[red]{fault.message}[/]", highlight=False)

@@ -40,18 +40,20 @@ def clean_block(text: str) -> str:
     return "\n".join(kept).strip("\n")
 
 
+def _plain(text: str) -> str:
+    return _NOT_ASCII_FILE.sub("_", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode())
+
+
 def ascii_filename(name: str, fallback: str = "file", limit: int = 150) -> str:
     """A file name that every system and every old client can store: ASCII, no path, no quote, no `=`.
 
     WIRE rule 3: Content-Disposition must hold exactly one `=`. The extension survives the cut to `limit`.
     """
-    base = name.replace("\\", "/").rsplit("/", 1)[-1]
-    plain = unicodedata.normalize("NFKD", base).encode("ascii", "ignore").decode()
-    plain = _NOT_ASCII_FILE.sub("_", plain).strip(" .")
-    stem, dot, ext = plain.rpartition(".")
+    base = name.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    stem, dot, ext = base.rpartition(".")
     if not dot:
-        stem, ext = plain, ""
-    stem = stem.strip(" ._") or fallback
+        stem, ext = base, ""
+    stem, ext = _plain(stem).strip(" ._") or fallback, _plain(ext).strip(" ._")
     if _RESERVED.match(stem):
         stem = f"_{stem}"
     return f"{stem[: limit - len(ext) - 1]}.{ext}" if ext else stem[:limit]

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 import orjson
 import structlog
+from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from civitas.infra.telemetry import metrics
+from civitas.infra.telemetry import metrics, traces
 from civitas.kit.errors import TooLarge
 from civitas.kit.ids import new_uuid
 
@@ -68,7 +69,23 @@ class Shield:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            return
+        elif traces.enabled():
+            await self._traced(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _traced(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
+        named = {"http.request.method": scope["method"], "url.path": scope["path"]}
+        with traces.span(scope["method"], kind=SpanKind.SERVER, headers=headers, **named) as span:
+            await self._answer(scope, receive, send)
+            if span is not None:
+                route = getattr(scope.get("route"), "path", "other")
+                span.update_name(f"{scope['method']} {route}")
+                span.set_attribute("http.route", route)
+                span.set_attribute("http.response.status_code", scope["state"].get("status", 0))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
         request_id = given if _REQUEST_ID.match(given) else new_uuid().hex.encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
@@ -94,6 +111,7 @@ class Shield:
                 raise
             await _refuse(answered, 503, "too_slow", "This took too long and was stopped; try again.")
         finally:
+            scope["state"]["status"] = answered.status
             metrics.IN_FLIGHT.dec()
             route = getattr(scope.get("route"), "path", "other")
             metrics.REQUESTS.labels(scope["method"][:10], route, str(answered.status)).inc()

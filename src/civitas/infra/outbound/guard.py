@@ -15,6 +15,9 @@ import httpx
 from civitas.kit.errors import Invalid, TooLarge, Unavailable
 
 MAX_REDIRECTS = 3
+# RFC 6052 and RFC 8215: addresses that a translator turns into IPv4.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -23,8 +26,12 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip in _NAT64_LOCAL:
+            return False
     return ip.is_global and not ip.is_multicast
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from opentelemetry.trace import SpanKind
 from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert
 
@@ -17,6 +18,7 @@ from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.outbox import EVENT_TASK, MESSAGE_TASK
 from civitas.infra.queue.registry import REGISTRY, Listener
 from civitas.infra.queue.tables import HeardEvent, TaskFailure
+from civitas.infra.telemetry import traces
 from civitas.kit.errors import Fault
 
 log = structlog.get_logger(__name__)
@@ -33,7 +35,13 @@ class UnknownTask(Exception):
 async def execute(context: TaskContext, task: str, arguments: dict[str, Any]) -> None:
     """Run one queued task to its end, or raise what it raised."""
     name = str(arguments["name"])
-    structlog.contextvars.bind_contextvars(task=arguments.get("listener") or name)
+    shown = str(arguments.get("listener") or name)
+    structlog.contextvars.bind_contextvars(task=shown)
+    with traces.span(f"task {shown}", kind=SpanKind.CONSUMER, task=shown):
+        await _dispatch(context, task, name, arguments)
+
+
+async def _dispatch(context: TaskContext, task: str, name: str, arguments: dict[str, Any]) -> None:
     if task == MESSAGE_TASK:
         handler = REGISTRY.handlers.get(name)
         if handler is None:

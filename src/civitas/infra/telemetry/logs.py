@@ -10,6 +10,10 @@ import structlog
 
 from civitas.infra.telemetry.settings import TelemetrySettings
 
+# Without the frames' variables: they hold keys, cookies and what people wrote.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False, max_frames=30)
+)
 NOISY = ("procrastinate", "uvicorn.access", "httpx", "botocore", "alembic", "asyncio")
 
 

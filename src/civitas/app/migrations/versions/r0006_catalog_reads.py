@@ -96,7 +96,7 @@ def _listings() -> None:
         op.create_index(f"ix_model_listings_{column}", "model_listings", [column, "model_id"])
     # The planner chooses between walking a sort and intersecting facets by how common these are.
     for column in ("facets", "terms"):
-        op.execute(f"ALTER TABLE model_listings ALTER COLUMN {column} SET STATISTICS 1000")
+        op.execute(f"ALTER TABLE model_listings ALTER COLUMN {column} SET STATISTICS 200")
 
 
 def _words() -> None:
