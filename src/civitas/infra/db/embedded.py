@@ -58,6 +58,18 @@ def _unprivileged() -> dict[str, Any]:
     )
 
 
+def _runs(pid: int) -> bool:
+    """Whether a process runs; one that ended and waits to be reaped does not."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return not Path("/proc").is_dir()
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """How other processes reach the embedded server."""
@@ -133,7 +145,7 @@ class EmbeddedServer:
         log.warning("database.orphan_stopped", pid=pid)
         os.kill(pid, signal.SIGINT)
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while time.monotonic() < deadline and Path(f"/proc/{pid}").exists():
+        while time.monotonic() < deadline and _runs(pid):
             time.sleep(0.05)
 
     def address(self) -> Address:
