@@ -314,19 +314,18 @@ def texts_of(sources: Sources, registry: Registry) -> tuple[Texts, dict[int, Tex
     }
 
 
-def complete(texts: Sequence[str], stats: Sequence[str], base: str) -> list[str]:
-    """Documents with their marks filled: real JSON. `base` is `https://host` without a slash."""
-    made = []
-    for text, counters in zip(texts, stats, strict=True):
-        pieces, values = text.split(STATS), counters.split(STATS)
-        if len(pieces) == 1:
-            made.append(pieces[0].replace(BASE, base))
-            continue
-        filled = [pieces[0]]
-        for value, piece in zip(values, pieces[1:], strict=True):
-            filled += (value, piece)
-        made.append("".join(filled).replace(BASE, base))
-    return made
+def complete(text: str, stats: str, base: str) -> str:
+    """A document, or several with commas between them, with its marks filled: real JSON.
+
+    `stats` holds the counters in the order of their marks. `base` is `https://host` without a slash.
+    """
+    pieces, values = text.split(STATS), stats.split(STATS)
+    if len(pieces) == 1:
+        return text.replace(BASE, base)
+    filled = [""] * (2 * len(pieces) - 1)
+    filled[::2] = pieces
+    filled[1::2] = values
+    return "".join(filled).replace(BASE, base)
 
 
 def only_levels(document: dict[str, Any], mask: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Every function is one statement; a search with words is two, the first looking t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -30,29 +30,29 @@ LAST = chr(0x10FFFF)
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """Documents as they lie in the database, to be completed with the host under which they are answered."""
+    """Documents as they lie in the database, commas between them, to be completed with the host that answers."""
 
-    texts: Sequence[str]
-    stats: Sequence[str]
+    text: str
+    stats: str
     mask: int
     next_cursor: str | None = None
 
-    def json(self, base: str) -> list[str]:
-        """Each document as JSON text. `base` is `https://host` without a slash."""
+    def json(self, base: str) -> str:
+        """The JSON of the documents, commas between them. `base` is `https://host` without a slash."""
         if self.mask in (SAFE_MASK, ALL_MASK):
-            return documents.complete(self.texts, self.stats, base)
-        return [orjson.dumps(found).decode() for found in self.objects(base)]
+            return documents.complete(self.text, self.stats, base)
+        return ",".join(orjson.dumps(found).decode() for found in self.objects(base))
 
     def objects(self, base: str) -> list[dict[str, Any]]:
         """Each document parsed."""
-        found = [orjson.loads(text) for text in documents.complete(self.texts, self.stats, base)]
+        found: list[dict[str, Any]] = orjson.loads(f"[{documents.complete(self.text, self.stats, base)}]")
         if self.mask in (SAFE_MASK, ALL_MASK):
             return found
         return [documents.only_levels(document, self.mask) for document in found]
 
 
 def _made(rows: Sequence[tuple[Any, ...]], mask: int) -> Documents:
-    return Documents([row[0] for row in rows], [row[1] for row in rows], mask)
+    return Documents(",".join(row[0] for row in rows), documents.STATS.join(row[1] for row in rows), mask)
 
 
 def _by_mask(mask: int) -> Mapping[str, str]:
@@ -83,20 +83,22 @@ async def models(
     mask = filters.mask & actor.mask
     query = filters.query
     if limit == 0 or mask == 0 or (query is not None and _finds_nothing(query)):
-        return Documents([], [], mask)
+        return Documents("", "", mask)
     has_text = query is not None and query.has_text
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
     vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
     statement, params = listing.page_statement(
         filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary
     )
-    rows = await planned(reads, statement, params)
-    more = len(rows) > limit
-    rows = rows[:limit]
-    relevance = sort is Sort.RELEVANCE and has_text
-    keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-    following = listing.cursor_of(keyed, rows[-1], relevance=relevance) if more else None
-    return replace(_made([row[3:] for row in rows], mask), next_cursor=following)
+    text, stats, total, tier, key, model_id = (await planned(reads, statement, params))[0]
+    if text is None:
+        return Documents("", "", mask)
+    following = None
+    if total > limit:
+        relevance = sort is Sort.RELEVANCE and has_text
+        keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
+        following = listing.cursor_of(keyed, tier, key, model_id, relevance=relevance)
+    return Documents(text, stats, mask, following)
 
 
 def _finds_nothing(query: Query) -> bool:

@@ -131,7 +131,7 @@ async def frame(reads: ReadPool, actor: Actor, *, model_id: int) -> Frame:
 
 def parsed(text: str, stats: str, mask: int, base: str = "") -> dict[str, Any]:
     """A document as it lies in the database, completed and with the pictures of these levels only."""
-    found: dict[str, Any] = orjson.loads(documents.complete([text], [stats], base)[0])
+    found: dict[str, Any] = orjson.loads(documents.complete(text, stats, base))
     return documents.only_levels(found, mask)
 
 

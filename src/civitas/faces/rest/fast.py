@@ -152,19 +152,17 @@ async def list_models(request: Request) -> Response:
         "totalItems": None,
         "totalPages": None,
     }
-    return _answer(
-        request, actor, f'{{"items":[{",".join(items)}],"metadata":{orjson.dumps(metadata).decode()}}}'
-    )
+    return _answer(request, actor, f'{{"items":[{items}],"metadata":{orjson.dumps(metadata).decode()}}}')
 
 
-def _items(request: Request, found: Documents, *, only_primary: bool) -> list[str]:
+def _items(request: Request, found: Documents, *, only_primary: bool) -> str:
     if not only_primary:
         return found.json(base_url(request))
     models = found.objects(base_url(request))
     for model in models:
         for version in model["modelVersions"]:
             version["files"] = [file for file in version["files"] if file["primary"]]
-    return [orjson.dumps(model).decode() for model in models]
+    return orjson.dumps(models).decode()[1:-1]
 
 
 async def get_model(request: Request) -> Response:
@@ -180,7 +178,7 @@ async def get_model(request: Request) -> Response:
         if own is None:
             raise
         return _answer(request, actor, own)
-    return _answer(request, actor, found.json(base_url(request))[0])
+    return _answer(request, actor, found.json(base_url(request)))
 
 
 async def _own_model(request: Request, actor: Actor, number: int) -> str | None:
@@ -195,7 +193,7 @@ async def get_version(request: Request) -> Response:
     actor = await _viewer(request)
     mask = _mask(Parameters(request.query_params), actor)
     found = await reading.version(state_of(request).reads, path_id(request), mask=mask)
-    return _answer(request, actor, found.json(base_url(request))[0])
+    return _answer(request, actor, found.json(base_url(request)))
 
 
 async def get_mini(request: Request) -> Response:
@@ -210,7 +208,7 @@ async def get_by_hash(request: Request) -> Response:
     actor = await _viewer(request)
     mask = _mask(Parameters(request.query_params), actor)
     found = await reading.version_by_hash(state_of(request).reads, request.path_params["hash"], mask=mask)
-    return _answer(request, actor, found.json(base_url(request))[0])
+    return _answer(request, actor, found.json(base_url(request)))
 
 
 async def post_by_hash(request: Request) -> Response:
@@ -219,7 +217,7 @@ async def post_by_hash(request: Request) -> Response:
     hashes = await _hashes(request, MAX_BATCH)
     mask = _mask(Parameters(request.query_params), actor)
     found = await reading.versions_by_hashes(state_of(request).reads, hashes, mask=mask)
-    body = f"[{','.join(found.json(base_url(request)))}]"
+    body = f"[{found.json(base_url(request))}]"
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store", "Vary": _VARY})
 
 
