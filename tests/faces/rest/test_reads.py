@@ -186,7 +186,9 @@ async def test_looking_up_hashes(site: Site) -> None:
     response = await site.client.post(
         "/api/v1/model-versions/by-hash/ids", json=[*full, *full, "nonsense", "0" * 64]
     )
-    assert response.json() == {value: made[i][1][0] for i, value in enumerate(full)}
+    assert sorted(response.json(), key=lambda one: one["modelVersionId"]) == [
+        {"modelVersionId": made[i][1][0], "modelId": made[i][0], "hash": value} for i, value in enumerate(full)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -212,18 +212,27 @@ async def versions_by_hashes(reads: ReadPool, values: Sequence[str], *, mask: in
     return _made(await reads.fetch(_by_mask(mask)["versions_by_hashes"], {"hashes": hashes}), mask)
 
 
-async def ids_by_hashes(reads: ReadPool, values: Sequence[str]) -> dict[str, int]:
-    """Version ids by hash (upper case) for up to `MAX_HASHES` hashes; one statement.
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whose bytes have a hash (upper case)."""
+
+    hash: str
+    version_id: int
+    model_id: int
+
+
+async def ids_by_hashes(reads: ReadPool, values: Sequence[str]) -> list[Named]:
+    """Who has each of up to `MAX_HASHES` hashes, one answer a hash, in order of the hashes; one statement.
 
     What cannot be a hash is passed over like one that nobody has: callers send whole folders.
     """
     hashes = sorted({upper for value in values if search.is_hash(upper := value.upper())})
-    found: dict[str, tuple[bool, int]] = {}
-    for value, version_id, state in await reads.fetch(_SAFE["ids_by_hashes"], {"hashes": hashes}):
-        key = (state == "tombstone", version_id)
+    found: dict[str, tuple[bool, int, int]] = {}
+    for value, version_id, model_id, state in await reads.fetch(_SAFE["ids_by_hashes"], {"hashes": hashes}):
+        key = (state == "tombstone", version_id, model_id)
         if value not in found or key < found[value]:
             found[value] = key
-    return {value: version_id for value, (_, version_id) in found.items()}
+    return [Named(value, *found[value][1:]) for value in hashes if value in found]
 
 
 async def tensor_metadata(reads: ReadPool, file_id: int) -> dict[str, Any]:

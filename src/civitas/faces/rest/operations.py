@@ -153,7 +153,7 @@ PATHS: Final[dict[str, dict[str, Any]]] = {
     },
     "/api/v1/model-versions/by-hash/ids": {
         "post": _operation("ModelVersions", "getModelVersionIdsByHashes", "Get Model Version IDs By Hashes",
-                           {"type": "object", "additionalProperties": {"type": "integer"}},
+                           {"type": "array", "items": _ref("HashOwner")},
                            body={"type": "array", "items": {"type": "string"}, "maxItems": 10_000},
                            faults=(400, 401, 413, 429))
     },
@@ -178,6 +178,11 @@ _COUNT: Final = {"type": "integer"}
 _MAYBE_TEXT: Final = {"type": ["string", "null"]}
 
 SCHEMAS: Final[dict[str, dict[str, Any]]] = {
+    "HashOwner": {
+        "type": "object",
+        "required": ["modelVersionId", "modelId", "hash"],
+        "properties": {"modelVersionId": _COUNT, "modelId": _COUNT, "hash": {"type": "string"}},
+    },
     "ReadFault": {
         "type": "object",
         "required": ["error"],

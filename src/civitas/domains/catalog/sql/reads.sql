@@ -22,7 +22,7 @@ SELECT ${body}, d.stats
  ORDER BY f.place;
 
 -- name: ids_by_hashes
-SELECT q.value, d.version_id, d.state
+SELECT q.value, d.version_id, d.model_id, d.state
   FROM unnest(%(hashes)b::text[]) AS q(value)
   JOIN file_hashes h ON h.value = q.value
   JOIN version_documents d ON d.version_id = h.version_id;
