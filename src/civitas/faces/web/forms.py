@@ -63,15 +63,15 @@ def status_of(fault: Fault) -> int:
     return fault.status if isinstance(fault, Conflict) or fault.kind == "limited" else 400
 
 
-async def read(request: Request) -> Entered:
-    """What was sent, bounded: each text at most `LONGEST_VALUE` characters, without NUL, which nothing can store."""
+async def read(request: Request, longest: int = LONGEST_VALUE) -> Entered:
+    """What was sent, bounded: each text at most `longest` characters, without NUL, which nothing can store."""
     values: dict[str, list[str]] = {}
     files: dict[str, UploadFile] = {}
     for name, value in (await request.form()).multi_items()[:MOST_VALUES]:
         if isinstance(value, UploadFile):
             files.setdefault(name, value)
         else:
-            values.setdefault(name, []).append(value[:LONGEST_VALUE].replace("\0", ""))
+            values.setdefault(name, []).append(value[:longest].replace("\0", ""))
     return Entered({name: tuple(found) for name, found in values.items()}, files)
 
 
