@@ -101,7 +101,10 @@ async def following_of(
 
 
 @router.put(
-    "/users/{username}/{verb}", status_code=204, operation_id="decide", summary="Follow, Hide Or Block"
+    "/users/{username}/{verb}",
+    status_code=204,
+    operation_id="decideAboutUser",
+    summary="Follow, Hide Or Block",
 )
 async def decide(actor: Writer, session: Unit, username: str, verb: Verb) -> None:
     """Follow, hide or block somebody; one decision replaces another. Saying it twice changes nothing."""
@@ -110,7 +113,10 @@ async def decide(actor: Writer, session: Unit, username: str, verb: Verb) -> Non
 
 
 @router.delete(
-    "/users/{username}/{verb}", status_code=204, operation_id="undecide", summary="Take A Decision Back"
+    "/users/{username}/{verb}",
+    status_code=204,
+    operation_id="undoDecisionAboutUser",
+    summary="Take A Decision Back",
 )
 async def undecide(actor: Writer, session: Unit, username: str, verb: Verb) -> None:
     """Take it back; nothing happens when it does not stand."""
