@@ -137,7 +137,7 @@ async def favourite(
             Wishes(model_id, on, count),
             headers=toast_header("ok", said),
         )
-    return redirect(request, f"/models/{model_id:int}", text=said)
+    return redirect(request, f"/models/{model_id}", text=said)
 
 
 @router.post("/models/{model_id:int}/hide", dependencies=[CheckedForm])
@@ -151,10 +151,10 @@ async def hide(
             request,
             "/models",
             text="Hidden. It will not appear in your lists.",
-            link=f"/models/{model_id:int}",
+            link=f"/models/{model_id}",
             action="Undo on its page",
         )
-    return redirect(request, f"/models/{model_id:int}", text="It appears in your lists again.")
+    return redirect(request, f"/models/{model_id}", text="It appears in your lists again.")
 
 
 async def _wish(session: Unit, actor: Actor, model_id: int, wish: Wish, on: bool) -> None:

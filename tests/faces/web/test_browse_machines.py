@@ -1,0 +1,106 @@
+"""The palette's suggestions, robots.txt, the site map, oEmbed and llms.txt."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import pytest
+from sqlalchemy import select
+from tests.faces.web.browse_shelf import publish
+from tests.factories.accounts import make_actor
+from tests.factories.http import Client
+
+from civitas.domains.catalog.tables import FileHash
+
+SPACE = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
+
+
+async def suggested(client: Client, q: str) -> dict[str, list[dict[str, str]]]:
+    answer = await client.get("/search/suggest", params={"q": q})
+    assert answer.status_code == 200
+    return {group["label"]: group["items"] for group in answer.json()["groups"]}
+
+
+async def test_suggestions_by_name(client: Client) -> None:
+    model, _ = await publish(client, name="Velvet Hours", tags=("velvet",))
+    found = await suggested(client, "vel")
+    assert found["Models"][0]["href"] == f"/models/{model}/velvet-hours"
+    assert found["Tags"][0]["href"] == "/tag/velvet"
+    assert next(iter(await suggested(client, "#vel"))) == "Tags"
+    assert (await suggested(client, "sdxl 1"))["Base models"][0]["href"] == "/base-models/SDXL%201.0"
+    assert await suggested(client, "") == {}
+
+
+async def test_suggestions_that_name_one_thing(client: Client) -> None:
+    model, (version,) = await publish(client, name="Velvet Hours")
+    async with client.house.database.reading() as session:
+        rows = [tuple(row) for row in await session.execute(select(FileHash.kind, FileHash.value))]
+    hashes = dict(rows)
+    here = f"/models/{model}/velvet-hours"
+    for kind in ("SHA256", "AutoV2"):
+        assert (await suggested(client, hashes[kind].lower()))["Exactly"][0]["href"] == (
+            f"{here}?modelVersionId={version}"
+        )
+    for asked in (str(model), f"https://x.example/models/{model}"):
+        assert (await suggested(client, asked))["Exactly"][0]["href"] == here
+    assert (await suggested(client, f"urn:air:sdxl:lora:civitai:{model}@{version}"))["Exactly"][0][
+        "href"
+    ] == (f"{here}?modelVersionId={version}")
+
+
+@pytest.mark.parametrize(
+    "q", ["'", "\\", "a" * 4000, "%00", "🌊", "<script>", "@", "#", "99999999999999999999"]
+)
+async def test_odd_words_suggest_nothing_and_break_nothing(client: Client, q: str) -> None:
+    await suggested(client, q)
+
+
+async def test_suggestions_keep_to_the_viewers_levels(client: Client) -> None:
+    model, _ = await publish(client, name="Mature work", level=8)
+    assert await suggested(client, "mature") == {}
+    assert await suggested(client, str(model)) == {}
+    async with client.house.database.unit() as session:
+        viewer = await make_actor(session, mature=True)
+    await client.sign_in(viewer.id or 0)
+    assert (await suggested(client, "mature"))["Models"][0]["title"] == "Mature work"
+
+
+async def test_the_site_map_leads_to_every_safe_model(client: Client) -> None:
+    made = [(await publish(client, name=f"Work {at}"))[0] for at in range(3)]
+    await publish(client, name="Mature work", level=8)
+    robots = await client.get("/robots.txt")
+    assert "Sitemap: http" in robots.text
+    index = ElementTree.fromstring((await client.get("/sitemap.xml")).text)
+    found = [place.text or "" for place in index.iter(f"{SPACE}loc")]
+    pages = [await client.get(place) for place in found]
+    assert all(page.status_code == 200 for page in pages)
+    places = [
+        place.text or "" for page in pages for place in ElementTree.fromstring(page.text).iter(f"{SPACE}loc")
+    ]
+    for model in made:
+        assert any(place.endswith(f"/models/{model}/work-{made.index(model)}") for place in places)
+    assert not any("mature" in place for place in places)
+    assert (await client.get("/sitemap/models/999999.xml")).status_code == 404
+
+
+async def test_oembed(client: Client) -> None:
+    model, _ = await publish(client, name="Velvet Hours")
+    base = str(client.base_url).rstrip("/")
+    answer = await client.get("/oembed", params={"url": f"{base}/models/{model}/x", "maxwidth": 300})
+    assert answer.json()["title"] == "Velvet Hours"
+    assert answer.json()["thumbnail_width"] == 300
+    foreign = await client.get("/oembed", params={"url": f"https://elsewhere.example/models/{model}"})
+    assert foreign.status_code == 404
+    mature, _ = await publish(client, name="Mature work", level=8)
+    hidden = await client.get("/oembed", params={"url": f"{base}/models/{mature}"})
+    assert hidden.status_code == 404
+    assert (
+        await client.get("/oembed", params={"url": f"{base}/models/{model}", "format": "xml"})
+    ).status_code == 400
+
+
+async def test_llms_txt_is_short_and_names_the_api(client: Client) -> None:
+    answer = await client.get("/llms.txt")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "/api/v1/openapi.json" in answer.text
+    assert len(answer.text) < 3000
