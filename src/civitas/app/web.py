@@ -18,6 +18,7 @@ from civitas.app.house import House
 from civitas.faces.http import errors
 from civitas.faces.http.shield import Shield, content_security_policy
 from civitas.faces.http.state import State
+from civitas.faces.rest.lane import FastLane
 from civitas.infra.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -74,10 +75,10 @@ def state_from(house: House) -> State:
 def shielded(app: FastAPI, settings: Settings) -> ASGIApp:
     """The app behind its outer layers."""
     endpoint = settings.storage.s3_public_endpoint or settings.storage.s3_endpoint
-    inner: ASGIApp = app
+    inner: ASGIApp = FastLane(app)
     if settings.site.trusted_hosts:
         inner = TrustedHostMiddleware(
-            app, allowed_hosts=[*settings.site.trusted_hosts, "localhost", "127.0.0.1"]
+            inner, allowed_hosts=[*settings.site.trusted_hosts, "localhost", "127.0.0.1"]
         )
     guarded: ASGIApp = Shield(
         inner,

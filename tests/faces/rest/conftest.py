@@ -15,6 +15,7 @@ from civitas.domains.catalog import rebuilding
 from civitas.faces.http import errors
 from civitas.faces.http.state import State
 from civitas.faces.rest import creators, downloads, enums, fast, tags, users
+from civitas.faces.rest.lane import FastLane
 from civitas.infra.db.database import BoundDatabase, driver_connection
 from civitas.infra.db.readpool import BoundReads
 from civitas.infra.imaging.pillow import PillowImaging
@@ -30,9 +31,10 @@ SECRET = b"a secret of thirty-two bytes....."
 
 @dataclass
 class Site:
-    """A client and what stands behind it."""
+    """A client and what stands behind it; `slow` is a client that the fast lane's own door is shut for."""
 
     client: httpx.AsyncClient
+    slow: httpx.AsyncClient
     session: AsyncSession
     state: State
 
@@ -62,8 +64,10 @@ async def site(session: AsyncSession, units: BoundDatabase, tmp_path: Path) -> A
         secret=SECRET,
     )
     app.state.civitas = state
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
-        yield Site(client, session, state)
+    async with (
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=FastLane(app)), base_url=BASE) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE) as slow,
+    ):
+        yield Site(client, slow, session, state)
     await imaging.aclose()
     await state.store.aclose()

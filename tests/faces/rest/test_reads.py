@@ -187,7 +187,8 @@ async def test_looking_up_hashes(site: Site) -> None:
         "/api/v1/model-versions/by-hash/ids", json=[*full, *full, "nonsense", "0" * 64]
     )
     assert sorted(response.json(), key=lambda one: one["modelVersionId"]) == [
-        {"modelVersionId": made[i][1][0], "modelId": made[i][0], "hash": value} for i, value in enumerate(full)
+        {"modelVersionId": made[i][1][0], "modelId": made[i][0], "hash": value}
+        for i, value in enumerate(full)
     ]
 
 
@@ -289,3 +290,24 @@ def test_the_document_describes_every_plain_route() -> None:
     }
     assert described == served
     assert json.dumps(operations.merge({}))
+
+
+async def test_both_lanes_answer_alike(site: Site) -> None:
+    model_id, (version_id,) = await make_published_model(site.session, name="Two Ways")
+    await site.show(model_id)
+    value = await site.session.scalar(select(FileHash.value).where(FileHash.kind == "AutoV2"))
+    for method, path in (
+        ("GET", "/api/v1/models?limit=1"), ("GET", "/api/v1/models?sort=Wrong"), ("GET", "/api/v1/models?page=99"),
+        ("GET", f"/api/v1/models/{model_id}"), ("GET", "/api/v1/models/0"), ("GET", "/api/v1/models/x"),
+        ("GET", f"/api/v1/model-versions/{version_id}"), ("GET", f"/api/v1/model-versions/mini/{version_id}"),
+        ("GET", f"/api/v1/model-versions/by-hash/{value}"), ("GET", "/api/v1/model-versions/by-hash/123456789"),
+        ("GET", "/api/v1/model-versions/by-hash/xyz"), ("HEAD", f"/api/v1/models/{model_id}"),
+        ("PUT", f"/api/v1/models/{model_id}"), ("GET", "/api/v1/suggest?query=tw"), ("GET", "/api/v1/nothing"),
+        ("HEAD", f"/api/download/models/{version_id}"), ("GET", "/api/download/models/0"),
+        ("GET", "/api/v1/model-files/0/tensor-metadata"), ("GET", "/api/v1/models?token=wrong"),
+        ("POST", "/api/v1/model-versions/by-hash/ids"), ("GET", "/api/v1/model-versions/by-hash/ids"),
+    ):  # fmt: skip
+        fast_one, slow_one = await site.client.request(method, path), await site.slow.request(method, path)
+        assert fast_one.status_code == slow_one.status_code, path
+        assert fast_one.content == slow_one.content, path
+        assert fast_one.headers == slow_one.headers, path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import psycopg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -88,7 +89,11 @@ class _StatusFault(Fault):
 
 def from_database(error: DBAPIError) -> Fault | None:
     """What the database refused that is the caller's or the moment's doing; None for our own mistakes."""
-    cause = error.orig
+    return from_driver(error.orig)
+
+
+def from_driver(cause: BaseException | None) -> Fault | None:
+    """The same for an error of the driver itself, as the bare connections of the fast lane raise it."""
     if isinstance(cause, pg.SerializationFailure | pg.DeadlockDetected | pg.LockNotAvailable):
         return Conflict("Somebody else changed this at the same moment; try again.", code="try_again")
     if isinstance(cause, pg.QueryCanceled):
@@ -106,6 +111,24 @@ def from_database(error: DBAPIError) -> Fault | None:
             "The database does not answer right now; nothing was lost, try again.", code="database"
         )
     return None
+
+
+async def crashed(request: Request, error: Exception) -> Response:
+    """A mistake of ours: logged with its traceback, told without it."""
+    log.error("request.crashed", path=request.url.path, exc_info=error)
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    fault = _StatusFault(
+        f"Something went wrong on our side; nothing you sent was half-saved. Quote {request_id} to the operator.",
+        500,
+    )
+    fault.code = "internal"
+    return await answer(request, fault)
+
+
+async def rendered(request: Request, error: Exception) -> Response:
+    """The answer to whatever a handler of the fast lane raised."""
+    fault = error if isinstance(error, Fault) else from_driver(error)
+    return await answer(request, fault) if fault else await crashed(request, error)
 
 
 def install(app: FastAPI) -> None:
@@ -130,23 +153,20 @@ def install(app: FastAPI) -> None:
 
     async def on_database(request: Request, error: Exception) -> Response:
         fault = from_database(error) if isinstance(error, DBAPIError) else None
-        return await answer(request, fault) if fault else await on_crash(request, error)
+        return await answer(request, fault) if fault else await crashed(request, error)
+
+    async def on_driver(request: Request, error: Exception) -> Response:
+        return await rendered(request, error)
 
     async def on_crash(request: Request, error: Exception) -> Response:
-        log.error("request.crashed", path=request.url.path, exc_info=error)
-        request_id = request.scope.get("state", {}).get("request_id", "")
-        fault = _StatusFault(
-            f"Something went wrong on our side; nothing you sent was half-saved. Quote {request_id} to the operator.",
-            500,
-        )
-        fault.code = "internal"
-        return await answer(request, fault)
+        return await crashed(request, error)
 
     app.add_exception_handler(Fault, on_fault)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_status)
     app.add_exception_handler(DBAPIError, on_database)
+    app.add_exception_handler(psycopg.Error, on_driver)
     app.add_exception_handler(Exception, on_crash)
 
 
-__all__ = ["STATUS", "answer", "body_of", "headers_of", "install", "wants_json"]
+__all__ = ["STATUS", "answer", "body_of", "headers_of", "install", "rendered", "wants_json"]

@@ -113,7 +113,7 @@ router = APIRouter(tags=["Downloads"], dependencies=[CheckedForm])
 Person = Annotated[Actor, Depends(signed_in)]
 
 
-@router.get("/me/downloads", summary="List My Downloads")
+@router.get("/me/downloads", operation_id="listMyDownloads", summary="List My Downloads")
 async def my_downloads(
     session: Reading,
     actor: Person,
@@ -125,13 +125,13 @@ async def my_downloads(
     return {"items": page.items, "metadata": {"nextCursor": page.next_cursor}}
 
 
-@router.delete("/me/downloads", summary="Clear My Downloads")
+@router.delete("/me/downloads", operation_id="clearMyDownloads", summary="Clear My Downloads")
 async def clear_downloads(session: Unit, actor: Person) -> dict[str, int]:
     """Take everything out of your history; the counts of the models stay."""
     return {"hidden": await downloads.hide(session, actor)}
 
 
-@router.delete("/me/downloads/{version_id}", summary="Hide A Download")
+@router.delete("/me/downloads/{version_id}", operation_id="hideDownload", summary="Hide A Download")
 async def hide_download(session: Unit, actor: Person, version_id: int) -> dict[str, int]:
     """Take one version out of your history."""
     return {"hidden": await downloads.hide(session, actor, version_id=version_id)}

@@ -50,7 +50,11 @@ class Parameters:
     """The parameters of one request."""
 
     def __init__(self, given: QueryParams) -> None:
-        self._given = given
+        self._given: dict[str, str] = {}
+        self._lists: dict[str, list[str]] = {}
+        for name, value in given.multi_items():
+            self._given[name] = value
+            self._lists.setdefault(name.removesuffix("[]"), []).append(value)
 
     def text(self, name: str, limit: int = MAX_TEXT) -> str | None:
         """One text, None when it is missing or empty; 400 when it is too long."""
@@ -65,7 +69,9 @@ class Parameters:
 
     def texts(self, *names: str) -> tuple[str, ...]:
         """A list under any of these names, in order and without repetition; 400 above a hundred entries."""
-        raw = [v for name in names for key in (name, f"{name}[]") for v in self._given.getlist(key)]
+        raw = [value for name in names for value in self._lists.get(name, ())]
+        if not raw:
+            return ()
         found = list(dict.fromkeys(p.strip() for value in raw for p in value.split(",") if p.strip()))
         if len(found) > MAX_LIST:
             raise wrong(
