@@ -132,7 +132,8 @@ def image_object(preview: Row) -> dict[str, Any]:
     meta = preview["meta"]
     return {
         "id": preview["image_id"],
-        "url": _url(image_path(preview["key"], preview["name"], preview["kind"])),
+        # Named by number: clients save pictures by the last part of the path, and uploads share names.
+        "url": _url(image_path(preview["key"], str(preview["image_id"]), preview["kind"])),
         "nsfwLevel": preview["nsfw_level"],
         "width": preview["width"],
         "height": preview["height"],

@@ -80,6 +80,8 @@ async def list_images(request: Request, actor: Viewer, session: Reading) -> dict
         "nextPage": with_query(request, cursor=found.next_cursor, page=None) if found.next_cursor else None,
         "currentPage": page or 1,
         "pageSize": limit,
+        "totalItems": None,
+        "totalPages": None,
     }
     return {"items": [told(image, base) for image in found.items[:limit]], "metadata": metadata}
 
