@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http.cookiejar import Cookie
@@ -13,6 +14,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.requests import Request
+from starlette.types import ASGIApp
 from tests.factories.accounts import make_key
 
 from civitas.app.house import House
@@ -147,17 +149,32 @@ async def serving(
         scanner=PresetScanner(),
     )
 
-    @asynccontextmanager
-    async def open_house() -> AsyncIterator[House]:
-        yield house
-
-    outer = create_app(settings, open_house, tune=False)
-    inner: Any = outer
-    while not isinstance(inner, FastAPI):
-        inner = inner.app
+    key = settings.model_dump_json(exclude={"home"})
+    outer, inner, tenants = spare = _APPS[key].pop() if _APPS[key] else _make_app(settings)
+    tenants.append(house)
     async with (
         inner.router.lifespan_context(inner),
         Client(transport=httpx.ASGITransport(outer), base_url=ORIGIN) as client,
     ):
         client.app, client.house = inner, house
         yield client
+    _APPS[key].append(spare)
+
+
+# Routes are built on an app's first requests, which takes longer than most tests: apps of equal settings are used
+# again, each time with another house.
+_APPS: dict[str, list[tuple[ASGIApp, FastAPI, list[House]]]] = defaultdict(list)
+
+
+def _make_app(settings: Settings) -> tuple[ASGIApp, FastAPI, list[House]]:
+    tenants: list[House] = []
+
+    @asynccontextmanager
+    async def open_house() -> AsyncIterator[House]:
+        yield tenants.pop()
+
+    outer = create_app(settings, open_house, tune=False)
+    inner: Any = outer
+    while not isinstance(inner, FastAPI):
+        inner = inner.app
+    return outer, inner, tenants
