@@ -298,7 +298,11 @@ def model_object(sources: Sources, versions: Sequence[dict[str, Any]], registry:
 def texts_of(sources: Sources, registry: Registry) -> tuple[Texts, dict[int, Texts]]:
     """The documents of a model and of each of its versions, by version id."""
     forms: dict[int, tuple[str, dict[int, str]]] = {}
-    for mask in (SAFE_MASK, ALL_MASK):
+    hidden = ALL_MASK & ~SAFE_MASK
+    mature = any(
+        p["nsfw_level"] & hidden for v in sources.versions for p in sources.previews.get(v["id"], ())
+    )
+    for mask in (SAFE_MASK, ALL_MASK) if mature else (SAFE_MASK,):
         objects = [
             version_object(sources, version, mask, registry, position=i)
             for i, version in enumerate(sources.versions)
@@ -308,7 +312,8 @@ def texts_of(sources: Sources, registry: Registry) -> tuple[Texts, dict[int, Tex
             _text(model_object(sources, shown, registry)),
             {o["id"]: _text(o | {"model": _head_of(sources.model)}) for o in objects},
         )
-    (safe, safe_versions), (full, full_versions) = forms[SAFE_MASK], forms[ALL_MASK]
+    safe, safe_versions = forms[SAFE_MASK]
+    full, full_versions = forms.get(ALL_MASK, forms[SAFE_MASK])
     return Texts(safe, full if full != safe else None), {
         key: Texts(text, full_versions[key] if full_versions[key] != text else None)
         for key, text in safe_versions.items()

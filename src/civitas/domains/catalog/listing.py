@@ -8,15 +8,15 @@ the planner walk the table. All text of the statements stands here; values are a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from itertools import count
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import indexing, search
+from civitas.domains.catalog import indexing, search, walking
 from civitas.domains.catalog.search import Query, Vocabulary
+from civitas.domains.catalog.walking import Order, Reach, Statement
 from civitas.kit import clock, paging
 from civitas.kit.errors import Invalid
 
@@ -93,21 +93,6 @@ class Filters:
     query: Query | None = None
 
 
-@dataclass
-class _Statement:
-    where: list[str] = field(default_factory=list)
-    params: dict[str, Any] = field(default_factory=dict)
-    _numbers: count[int] = field(default_factory=count)
-
-    def bind(self, value: Any, cast: str = "") -> str:
-        name = f"p{next(self._numbers)}"
-        self.params[name] = value
-        return f"%({name})s{cast}"
-
-    def add(self, template: str, value: Any, cast: str = "") -> None:
-        self.where.append(template.format(self.bind(value, cast)))
-
-
 def page_statement(
     filters: Filters,
     actor: Actor,
@@ -117,6 +102,7 @@ def page_statement(
     cursor: str | None = None,
     offset: int = 0,
     vocabulary: Vocabulary | None = None,
+    reach: Reach = walking.USUAL,
 ) -> tuple[str, dict[str, Any]]:
     """The statement of one page; it looks for one model more, to show that there is a next page.
 
@@ -124,7 +110,7 @@ def page_statement(
     model shown). One long value arrives in fewer pieces than many rows, each of which wakes the caller up.
     Raises Invalid (`bad_cursor`).
     """
-    made = _Statement()
+    made = Statement(reach)
     mask = filters.mask & actor.mask
     made.add("l.level & {} <> 0", mask, "::bigint")
     _add_facets(made, filters)
@@ -132,18 +118,21 @@ def page_statement(
     query = filters.query
     if query is not None:
         _add_query(made, query)
-    take = made.bind(limit + 1)
-    if sort is Sort.RELEVANCE and query is not None and vocabulary is not None and query.has_text:
+    has_text = query is not None and vocabulary is not None and query.has_text
+    take = made.bind(limit + 1 + offset)
+    if sort is Sort.RELEVANCE and has_text and query is not None and vocabulary is not None:
         inner = _tiers(made, query, vocabulary, cursor, take)
         order = "l.tier DESC, l.key DESC, l.model_id DESC"
     else:
-        if query is not None and vocabulary is not None and query.has_text:
-            made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
+        rare = False
+        if has_text and query is not None and vocabulary is not None:
+            made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery", loose=2)
+            rare = search.is_rare(query, vocabulary, made.reach.rare)
         sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-        inner = _sorted(made, sort, cursor, take)
+        inner = walking.select(made, _order(made, sort, cursor), take, rare=rare)
         order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else "l.key DESC, l.model_id DESC"
     if offset:
-        inner += f" OFFSET {made.bind(offset)}"
+        inner = f"SELECT * FROM ({inner}) o LIMIT {made.bind(limit + 1)} OFFSET {made.bind(offset)}"
     body = "d.safe" if mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
     show = made.bind(limit)
     numbered = (
@@ -164,32 +153,25 @@ def cursor_of(sort: Sort, tier: int, key: Any, model_id: int, *, relevance: bool
     return paging.encode(sort.value, key, model_id)
 
 
-def _select(made: _Statement, tier: int, column: str, extra: list[str], direction: str, take: str) -> str:
-    where = " AND ".join([*made.where, *extra])
-    return (
-        f"SELECT {tier} AS tier, l.{column} AS key, l.model_id FROM model_listings l WHERE {where} "
-        f"ORDER BY l.{column} {direction}, l.model_id {direction} LIMIT {take}"
+def _order(made: Statement, sort: Sort, cursor: str | None) -> Order:
+    column, kind = _COLUMNS[sort]
+    descending = sort is not Sort.OLDEST
+    if not cursor:
+        return Order(column, descending)
+    named, key, model_id = paging.decode(cursor, str, kind, int)
+    if named != sort.value:
+        raise _of_another_order()
+    cast = {int: "::bigint", float: "::float8", datetime: "::timestamptz"}[kind]
+    return Order(column, descending, f"({made.bind(key, cast)}, {made.bind(model_id, '::bigint')})")
+
+
+def _of_another_order() -> Invalid:
+    return Invalid(
+        "This cursor belongs to another order; start again from the first page.", code="bad_cursor"
     )
 
 
-def _sorted(made: _Statement, sort: Sort, cursor: str | None, take: str) -> str:
-    column, kind = _COLUMNS[sort]
-    extra = []
-    if cursor:
-        named, key, model_id = paging.decode(cursor, str, kind, int)
-        if named != sort.value:
-            raise Invalid(
-                "This cursor belongs to another order; start again from the first page.", code="bad_cursor"
-            )
-        cast = {int: "::bigint", float: "::float8", datetime: "::timestamptz"}[kind]
-        sign = ">" if sort is Sort.OLDEST else "<"
-        extra = [
-            f"(l.{column}, l.model_id) {sign} ({made.bind(key, cast)}, {made.bind(model_id, '::bigint')})"
-        ]
-    return _select(made, 0, column, extra, "ASC" if sort is Sort.OLDEST else "DESC", take)
-
-
-def _tiers(made: _Statement, query: Query, vocabulary: Vocabulary, cursor: str | None, take: str) -> str:
+def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | None, take: str) -> str:
     """Exact names first, then names with all the words, then everything else that has them; popular ones first.
 
     Each tier is a walk of its own that stops when the page is full. The outer LIMIT takes the tiers in order,
@@ -198,27 +180,30 @@ def _tiers(made: _Statement, query: Query, vocabulary: Vocabulary, cursor: str |
     whole = made.bind(search.tsquery(query, vocabulary), "::tsquery")
     named = made.bind(search.tsquery(query, vocabulary, named=True), "::tsquery")
     names = made.bind(search.exact_names(query, vocabulary), "::text[]")
-    tiers = {
-        2: [f"l.name = ANY({names})"],
-        1: [f"l.terms @@ {named}", f"l.name <> ALL({names})"],
-        0: [f"l.terms @@ {whole}", f"NOT l.terms @@ {named}", f"l.name <> ALL({names})"],
+    rare = search.is_rare(query, vocabulary, made.reach.rare)
+    tiers: dict[int, tuple[str, ...]] = {
+        2: (f"l.name = ANY({names})",),
+        1: (f"l.terms @@ {named}", f"l.name <> ALL({names})"),
+        0: (f"l.terms @@ {whole}", f"NOT l.terms @@ {named}", f"l.name <> ALL({names})"),
     }
+    orders = dict.fromkeys(tiers, Order("downloads"))
     if cursor:
         code, at, key, model_id = paging.decode(cursor, str, int, int, int)
         if code != Sort.RELEVANCE.value or at not in tiers:
-            raise Invalid(
-                "This cursor belongs to another order; start again from the first page.", code="bad_cursor"
-            )
+            raise _of_another_order()
+        reached = int(str(at))
+        tiers = {tier: extra for tier, extra in tiers.items() if tier <= reached}
         after = f"({made.bind(key, '::bigint')}, {made.bind(model_id, '::bigint')})"
-        tiers = {tier: extra for tier, extra in tiers.items() if tier <= int(str(at))}
-        tiers[int(str(at))].append(f"(l.downloads, l.model_id) < {after}")
-    parts = " UNION ALL ".join(
-        f"({_select(made, tier, 'downloads', extra, 'DESC', take)})" for tier, extra in tiers.items()
-    )
-    return f"SELECT * FROM ({parts}) u LIMIT {take}"
+        orders[reached] = Order("downloads", after=after)
+    parts = []
+    for tier, extra in tiers.items():
+        made.loose += 2 if tier < 2 else 0
+        parts.append(walking.select(made, orders[tier], take, tier=tier, extra=extra, rare=rare or tier == 2))
+        made.loose -= 2 if tier < 2 else 0
+    return f"SELECT * FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) u LIMIT {take}"
 
 
-def _add_facets(made: _Statement, filters: Filters) -> None:
+def _add_facets(made: Statement, filters: Filters) -> None:
     query = filters.query or Query("")
     every = [indexing.tag_facet(tag) for tag in (*filters.tags, *query.wanted.tags)]
     none = [indexing.tag_facet(tag) for tag in (*filters.without_tags, *query.unwanted.tags)]
@@ -242,12 +227,15 @@ def _add_facets(made: _Statement, filters: Filters) -> None:
             (every if wanted else none).append(facet)
     every += [group[0] for group in groups if len(group) == 1]
     if every:
-        made.add("l.facets @> {}", sorted(set(every)), "::text[]")
+        made.add("l.facets @> {}", sorted(set(every)), "::text[]", loose=len(set(every)))
+    tags = [facet[1:] for facet in every if facet.startswith("#")]
+    if tags:
+        made.expect_tags(tags)
     for group in groups:
         if len(group) > 1:
-            made.add("l.facets && {}", group, "::text[]")
+            made.add("l.facets && {}", group, "::text[]", loose=1)
     if none:
-        made.add("NOT l.facets && {}", sorted(set(none)), "::text[]")
+        made.add("NOT l.facets && {}", sorted(set(none)), "::text[]", loose=1)
 
 
 def _type_and_base(types: tuple[str, ...], base_models: tuple[str, ...]) -> list[list[str]]:
@@ -256,18 +244,21 @@ def _type_and_base(types: tuple[str, ...], base_models: tuple[str, ...]) -> list
     return [[indexing.type_facet(t) for t in types], [indexing.base_facet(b) for b in base_models]]
 
 
-def _add_columns(made: _Statement, filters: Filters, actor: Actor) -> None:
+def _add_columns(made: Statement, filters: Filters, actor: Actor) -> None:
     people = "(SELECT id FROM people WHERE username_folded = ANY({}))"
     if filters.usernames:
         made.add(f"l.person_id = ANY(ARRAY{people})", [u.lower() for u in filters.usernames], "::text[]")
     if filters.ids:
         made.add("l.model_id = ANY({})", list(filters.ids), "::bigint[]")
     if filters.min_stars is not None:
-        made.add("l.stars >= {}", filters.min_stars, "::float8")
+        made.add("l.stars >= {}", filters.min_stars, "::float8", loose=1)
     if filters.period in _DAYS:
-        made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]))
+        made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]), loose=1)
     if filters.early_access:
         made.add("l.early_access_until > {}", clock.now())
+    made.narrow |= bool(
+        filters.usernames or filters.ids or filters.early_access or filters.favourites or filters.hidden
+    )
     if actor.id is None:
         return
     viewer = made.bind(actor.id, "::bigint")
@@ -286,7 +277,7 @@ def _add_columns(made: _Statement, filters: Filters, actor: Actor) -> None:
     )
 
 
-def _add_query(made: _Statement, query: Query) -> None:
+def _add_query(made: Statement, query: Query) -> None:
     people = "(SELECT id FROM people WHERE username_folded = ANY({}))"
     hashed = (
         "(SELECT d.model_id FROM file_hashes h JOIN version_documents d ON d.version_id = h.version_id "
@@ -304,4 +295,5 @@ def _add_query(made: _Statement, query: Query) -> None:
         made.add("l.model_id = ANY({})", list(query.model_ids), "::bigint[]")
     unwanted = search.unwanted_tsquery(query)
     if unwanted:
-        made.add("NOT l.terms @@ {}", unwanted, "::tsquery")
+        made.add("NOT l.terms @@ {}", unwanted, "::tsquery", loose=1)
+    made.narrow |= bool(query.wanted.users or query.wanted.hashes or query.model_ids)

@@ -12,9 +12,10 @@ from typing import Any, Final
 import orjson
 
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor
-from civitas.domains.catalog import documents, listing, search, words
+from civitas.domains.catalog import documents, listing, search, walking, words
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.catalog.search import Query, Vocabulary
+from civitas.domains.catalog.walking import Reach
 from civitas.infra.db.readpool import ReadPool
 from civitas.kit.errors import Invalid, NotFound, Unauthorised
 from civitas.kit.sql import statements
@@ -68,6 +69,7 @@ async def models(
     limit: int = 100,
     cursor: str | None = None,
     offset: int = 0,
+    reach: Reach = walking.USUAL,
 ) -> Documents:
     """One page of models. Without `sort`, words of a query order by relevance, anything else by rating.
 
@@ -88,7 +90,14 @@ async def models(
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
     vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
     statement, params = listing.page_statement(
-        filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary
+        filters,
+        actor,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+        offset=offset,
+        vocabulary=vocabulary,
+        reach=reach,
     )
     text, stats, total, tier, key, model_id = (await planned(reads, statement, params))[0]
     if text is None:
@@ -116,7 +125,7 @@ async def planned(reads: ReadPool, statement: str, params: Mapping[str, Any]) ->
 async def _vocabulary(reads: ReadPool, query: Query) -> Vocabulary:
     pairs = search.near_forms(query.wanted.words)
     if not pairs:
-        return search.judge(query, [], [])
+        return search.judge(query, [])
     rows = await reads.fetch(
         _SAFE["known_words"],
         {
@@ -125,11 +134,7 @@ async def _vocabulary(reads: ReadPool, query: Query) -> Vocabulary:
             "last": query.wanted.words[-1],
         },
     )
-    return search.judge(
-        query,
-        [(asked, found, models) for asked, found, models in rows if found is not None],
-        [asked for asked, found, _ in rows if found is None],
-    )
+    return search.judge(query, rows)
 
 
 async def model(reads: ReadPool, model_id: int, *, mask: int = SAFE_MASK) -> Documents:

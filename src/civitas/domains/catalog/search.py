@@ -147,29 +147,66 @@ def is_hash(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What is known about the words of a query: those that exist, and those one letter away."""
+    """What is known about the words of a query: by how many models those that exist are carried, and those near.
 
-    known: frozenset[str]
-    beginnings: frozenset[str]
-    near: Mapping[str, Sequence[str]]
+    `beginnings` is the same for words that begin with the last one; None when none does.
+    """
+
+    known: Mapping[str, int]
+    near: Mapping[str, Sequence[tuple[str, int]]]
+    beginnings: int | None = None
 
 
 def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
-    """(word, form) pairs to look up in `search_forms`, for words long enough to be mistyped."""
-    return [(w, form) for w in found if len(w) >= words.MIN_TOLERANT for form in sorted(words.forms(w))]
+    """(word, form) pairs to look up in `search_forms`."""
+    return [(word, form) for word in found for form in sorted(words.forms(word))]
 
 
-def judge(query: Query, rows: Iterable[tuple[str, str, int]], beginnings: Iterable[str]) -> Vocabulary:
-    """Sort out what the lookup of `near_forms` found: (word of the query, word found, models with it)."""
-    near: dict[str, list[tuple[int, str]]] = {}
-    known = set()
+def judge(query: Query, rows: Iterable[tuple[str, str | None, int]]) -> Vocabulary:
+    """Sort out what the lookup of `near_forms` found: (word of the query, word found, models with it).
+
+    A row without a word found is for all words that begin with the query's last one.
+    """
+    known: dict[str, int] = {}
+    near: dict[str, set[tuple[int, str]]] = {}
+    beginnings = None
     for asked, found, models in rows:
-        if asked == found:
-            known.add(asked)
-        elif words.within_one(asked, found):
-            near.setdefault(asked, []).append((-models, found))
-    best = {asked: [w for _, w in sorted(set(found))[:MAX_GUESSES]] for asked, found in near.items()}
-    return Vocabulary(frozenset(known), frozenset(beginnings), best)
+        if found is None:
+            beginnings = models
+        elif asked == found:
+            known[asked] = models
+        elif len(asked) >= words.MIN_TOLERANT and words.within_one(asked, found):
+            near.setdefault(asked, set()).add((-models, found))
+    best = {
+        asked: [(word, -less) for less, word in sorted(found)[:MAX_GUESSES]] for asked, found in near.items()
+    }
+    return Vocabulary(known, best, beginnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """What one word of a query stands for, and at most how many models that is."""
+
+    word: str
+    goes_on: bool
+    instead: tuple[str, ...]
+    models: int
+
+
+def _choices(query: Query, vocabulary: Vocabulary) -> Iterable[_Choice]:
+    for i, word in enumerate(query.wanted.words):
+        last = query.open_end and i == len(query.wanted.words) - 1
+        goes_on = last and (len(word) > 1 or not word.isascii())
+        models = (vocabulary.beginnings or 0) if goes_on else vocabulary.known.get(word, 0)
+        near = () if models else vocabulary.near.get(word, ())
+        yield _Choice(
+            word, goes_on, tuple(found for found, _ in near), models or sum(count for _, count in near)
+        )
+
+
+def is_rare(query: Query, vocabulary: Vocabulary, limit: int) -> bool:
+    """Whether fewer than `limit` models can meet the words, because one of them is rare."""
+    return any(choice.models < limit for choice in _choices(query, vocabulary))
 
 
 def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str | None:
@@ -179,14 +216,10 @@ def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str
     """
     sign = "=" if named else ""
     parts = []
-    for i, word in enumerate(query.wanted.words):
-        last = query.open_end and i == len(query.wanted.words) - 1
-        going_on = last and (len(word) > 1 or not word.isascii())
-        choices = [f"'{sign}{word}'{':*' if going_on else ''}"]
-        known = word in vocabulary.known or (last and word in vocabulary.beginnings)
-        if not known:
-            choices += [f"'{sign}{near}'" for near in vocabulary.near.get(word, ())]
-        parts.append(choices[0] if len(choices) == 1 else f"({' | '.join(choices)})")
+    for choice in _choices(query, vocabulary):
+        options = [f"'{sign}{choice.word}'{':*' if choice.goes_on else ''}"]
+        options += [f"'{sign}{word}'" for word in choice.instead]
+        parts.append(options[0] if len(options) == 1 else f"({' | '.join(options)})")
     for phrase in query.wanted.phrases:
         if named:
             parts += [f"'={word}'" for word in phrase]
@@ -198,10 +231,10 @@ def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str
 def exact_names(query: Query, vocabulary: Vocabulary) -> list[str]:
     """What a name must fold to in order to be what was typed: as typed, and with each unknown word put right."""
     typed = query.wanted.words or query.wanted.phrases[0]
-    right = [
-        word if word in vocabulary.known else next(iter(vocabulary.near.get(word, ())), word)
-        for word in typed
-    ]
+    right = []
+    for word in typed:
+        near = () if word in vocabulary.known else vocabulary.near.get(word, ())
+        right.append(near[0][0] if near else word)
     return list(dict.fromkeys("".join(made)[:MAX_NAME] for made in (typed, right)))
 
 

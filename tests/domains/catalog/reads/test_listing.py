@@ -16,10 +16,11 @@ from tests.factories.accounts import actor_for, make_follow, make_person
 from tests.factories.catalog import make_published_model
 
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, Actor, R
-from civitas.domains.catalog import reading, rebuilding, search
+from civitas.domains.catalog import reading, rebuilding, search, vocabulary
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.read_tables import ModelListing
 from civitas.domains.catalog.tables import ModelEngagement, ModelMetric, ModelVersion
+from civitas.domains.catalog.walking import USUAL, Reach
 from civitas.infra.db.readpool import BoundReads
 from civitas.kit import clock
 from civitas.kit.errors import Invalid, Unauthorised
@@ -82,12 +83,18 @@ async def make_crowd(session: AsyncSession, count: int, rng: random.Random) -> l
 
 
 async def all_pages(
-    reads: BoundReads, filters: Filters, actor: Actor = ANONYMOUS, *, sort: Sort | None = None, limit: int = 7
+    reads: BoundReads,
+    filters: Filters,
+    actor: Actor = ANONYMOUS,
+    *,
+    sort: Sort | None = None,
+    limit: int = 7,
+    reach: Reach = USUAL,
 ) -> list[int]:
     ids: list[int] = []
     cursor = None
     while True:
-        page = await reading.models(reads, actor, filters, sort=sort, limit=limit, cursor=cursor)
+        page = await reading.models(reads, actor, filters, sort=sort, limit=limit, cursor=cursor, reach=reach)
         ids += [found["id"] for found in page.objects(BASE)]
         cursor = page.next_cursor
         if cursor is None:
@@ -134,6 +141,7 @@ async def test_every_result_satisfies_every_filter_and_none_is_missing(
 ) -> None:
     rng = random.Random(seed)
     crowd = await make_crowd(session, 40, rng)
+    await vocabulary.fold(session)
     for _ in range(25):
         chosen = [some_filter(rng) for _ in range(rng.randint(0, 4))]
         merged: dict[str, Any] = {}
@@ -146,7 +154,13 @@ async def test_every_result_satisfies_every_filter_and_none_is_missing(
         filters = Filters(**merged, mask=mask)
         expected = {k.id for k in crowd if k.level & mask and all(check(k) for check in checks)}
         sort = rng.choice([None, *Sort])
-        found = await all_pages(reads, filters, actor, sort=sort, limit=rng.choice((3, 7, 100)))
+        reach = rng.choice(
+            (USUAL, Reach(stretch=6, rare=0), Reach(stretch=2, rare=4), Reach(stretch=15, rare=9))
+        )
+        limit = rng.choice((3, 7, 100))
+        found = await all_pages(reads, filters, actor, sort=sort, limit=limit, reach=reach)
+        same = await all_pages(reads, filters, actor, sort=sort, limit=100)
+        assert found == same, (merged, sort, reach)
         assert len(found) == len(set(found)), (merged, sort)
         assert set(found) == expected, (merged, sort)
 

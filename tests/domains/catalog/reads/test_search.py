@@ -47,7 +47,7 @@ def test_hashes_are_known_by_their_look() -> None:
 @given(st.text(max_size=search.MAX_QUERY))
 def test_no_text_breaks_the_parser_or_the_tsquery(text: str) -> None:
     query = search.parse(text)
-    vocabulary_ = search.judge(query, [], [])
+    vocabulary_ = search.judge(query, [])
     for made in (search.tsquery(query, vocabulary_), search.tsquery(query, vocabulary_, named=True)):
         assert made is None or ("\\" not in made and made.count("'") % 2 == 0)
 

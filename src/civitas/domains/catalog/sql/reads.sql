@@ -41,8 +41,11 @@ SELECT q.word, s.word, s.models
   JOIN search_forms f ON f.form = q.form COLLATE "C"
   JOIN search_words s ON s.word = f.word
 UNION ALL
-SELECT q.word, NULL, 0 FROM (SELECT %(last)s::text COLLATE "C" AS word) q
- WHERE EXISTS (SELECT FROM search_words s WHERE s.word >= q.word AND s.word < q.word || chr(1114111));
+SELECT %(last)s, NULL, sum(w.models)::bigint
+  FROM (SELECT s.models FROM search_words s
+         WHERE s.word >= %(last)s::text COLLATE "C" AND s.word < (%(last)s::text || chr(1114111)) COLLATE "C"
+         LIMIT 2000) w
+HAVING sum(w.models) > 0;
 
 -- name: suggest
 (SELECT 'model', l.model_id, m.name, m.type, l.downloads

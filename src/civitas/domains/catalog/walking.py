@@ -1,0 +1,123 @@
+"""How the page of a list is found: by walking the order, or by intersecting what is rare. Pure.
+
+The planner knows how common one word or facet is, and chooses well. It does not know how common two of them are
+together, and takes them for independent: for two common ones that exclude each other it would walk a million rows
+to find nothing. So lists with several conditions walk a bounded stretch of the order first, which finds the page
+whenever matches are common, and only then ask the index for the rest, which is quick because matches are rare.
+"""
+
+# ruff: noqa: S608 - the pieces put together are literals of this package; values are parameters
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How far a walk goes. `stretch`: rows that it looks at, some milliseconds' worth. `rare`: with fewer matches
+    than this the index alone is quicker than any walk."""
+
+    stretch: int = 2000
+    rare: int = 2000
+
+
+USUAL: Final = Reach()
+
+
+@dataclass
+class Statement:
+    """Conditions and parameters as they come together.
+
+    `loose` counts the conditions that many models may meet; `narrow` says that one of them leaves only few.
+    """
+
+    reach: Reach = USUAL
+    where: list[str] = field(default_factory=list)
+    params: dict[str, Any] = field(default_factory=dict)
+    loose: int = 0
+    narrow: bool = False
+    rare_tags: str | None = None
+    _numbers: count[int] = field(default_factory=count)
+
+    def bind(self, value: Any, cast: str = "") -> str:
+        """Make a value a parameter; its placeholder."""
+        name = f"p{next(self._numbers)}"
+        self.params[name] = value
+        return f"%({name})s{cast}"
+
+    def add(self, template: str, value: Any, cast: str = "", *, loose: int = 0) -> None:
+        """Add a condition with one value in it."""
+        self.where.append(template.format(self.bind(value, cast)))
+        self.loose += loose
+
+    def expect_tags(self, tags: list[str]) -> None:
+        """Have the statement look whether one of these tags is rare."""
+        names = self.bind(tags, "::text[]")
+        self.rare_tags = f"(SELECT EXISTS (SELECT FROM tags t WHERE t.name = ANY({names}) AND t.model_count < {self.reach.rare}))"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A column of the listings and its direction; the id decides between equals. `after` is where to go on."""
+
+    column: str
+    descending: bool = True
+    after: str | None = None
+
+    @property
+    def sign(self) -> str:
+        """What compares a row with one before it."""
+        return "<" if self.descending else ">"
+
+    def by(self, key: str) -> str:
+        """The ORDER BY list, over this name of the column."""
+        direction = "DESC" if self.descending else "ASC"
+        return f"l.{key} {direction}, l.model_id {direction}"
+
+    def beyond(self, place: str) -> str:
+        """The condition of rows behind a place."""
+        return f"(l.{self.column}, l.model_id) {self.sign} {place}"
+
+
+def select(
+    made: Statement,
+    order: Order,
+    take: str,
+    *,
+    tier: int = 0,
+    extra: tuple[str, ...] = (),
+    rare: bool = False,
+) -> str:
+    """The statement of (tier, key, model_id) of up to `take` models in order.
+
+    `rare`: the caller knows that few models meet the conditions.
+    """
+    columns = f"{tier} AS tier, l.{order.column} AS key, l.model_id"
+    start = (order.beyond(order.after),) if order.after else ()
+    where = " AND ".join((*made.where, *extra))
+    if made.narrow or made.loose < 2:
+        whole = " AND ".join((where, *start))
+        return f"SELECT {columns} FROM model_listings l WHERE {whole} ORDER BY {order.by(order.column)} LIMIT {take}"
+    if rare:
+        return _indexed(columns, (where, *start), order, take)
+    # What a gate says is known before the first row is read, and shuts out the whole walk.
+    gate = (f"NOT {made.rare_tags}",) if made.rare_tags else ()
+    stretch = f"FROM model_listings l WHERE {' AND '.join((*start, *gate)) or 'true'} ORDER BY {order.by(order.column)}"
+    walked = (
+        f"SELECT {columns} FROM (SELECT l.* {stretch} LIMIT {made.reach.stretch}) l WHERE {where} "
+        f"ORDER BY {order.by(order.column)} LIMIT {take}"
+    )
+    end = f"(SELECT l.{order.column}, l.model_id {stretch} OFFSET {made.reach.stretch - 1} LIMIT 1)"
+    behind = order.beyond(end)
+    behind = f"({made.rare_tags} OR {behind})" if made.rare_tags else behind
+    rest = _indexed(columns, (where, *start, behind), order, take)
+    return f"SELECT * FROM (({walked}) UNION ALL ({rest})) u LIMIT {take}"
+
+
+def _indexed(columns: str, where: tuple[str, ...], order: Order, take: str) -> str:
+    """All matches, then the order. The fence (OFFSET 0) keeps the planner from walking the order after all."""
+    found = f"SELECT {columns} FROM model_listings l WHERE {' AND '.join(where)} OFFSET 0"
+    return f"SELECT l.* FROM ({found}) l ORDER BY {order.by('key')} LIMIT {take}"
