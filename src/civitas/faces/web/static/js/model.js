@@ -1,4 +1,5 @@
-// The model's page: buttons that only a script can serve appear; arrows scroll the samples; snippets become tabs.
+// The model's page: buttons that only a script can serve appear, snippets become tabs, and the bar with the
+// download steps aside while the box itself is in view.
 import { $, $$, claim, make, onContent } from "./dom.js";
 
 function tabbed(box) {
@@ -31,7 +32,14 @@ function tabbed(box) {
   select(0, false);
 }
 
+function stepAside(bar) {
+  const box = $(".download-box");
+  if (!box) return;
+  new IntersectionObserver(([entry]) => bar.classList.toggle("aside-now", entry.isIntersecting)).observe(box);
+}
+
 onContent((root) => {
   for (const element of claim(root, "[data-needs-script]", "Script")) element.hidden = false;
   claim(root, "[data-snippets]", "Snippets").forEach(tabbed);
+  claim(root, ".download-bar", "Bar").forEach(stepAside);
 });
