@@ -59,7 +59,14 @@ class ModelListing(Base):
 
     __tablename__ = "model_listings"
     __table_args__ = (
-        Index("ix_model_listings_facets_terms", "facets", "terms", postgresql_using="gin"),
+        # Without a list of pending entries, which every search would have to read from end to end.
+        Index(
+            "ix_model_listings_facets_terms",
+            "facets",
+            "terms",
+            postgresql_using="gin",
+            postgresql_with={"fastupdate": "off"},
+        ),
         Index("ix_model_listings_person_id", "person_id", "model_id"),
         Index("ix_model_listings_name", "name", "model_id"),
         Index(

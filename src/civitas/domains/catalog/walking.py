@@ -77,9 +77,9 @@ class Order:
         direction = "DESC" if self.descending else "ASC"
         return f"l.{key} {direction}, l.model_id {direction}"
 
-    def beyond(self, place: str) -> str:
-        """The condition of rows behind a place."""
-        return f"(l.{self.column}, l.model_id) {self.sign} {place}"
+    def beyond(self, place: str, key: str | None = None) -> str:
+        """The condition of rows behind a place, over another name of the column if there is one."""
+        return f"(l.{key or self.column}, l.model_id) {self.sign} {place}"
 
 
 def select(
@@ -102,7 +102,7 @@ def select(
         whole = " AND ".join((where, *start))
         return f"SELECT {columns} FROM model_listings l WHERE {whole} ORDER BY {order.by(order.column)} LIMIT {take}"
     if rare:
-        return _indexed(columns, (where, *start), order, take)
+        return _indexed(columns, where, _starting(order), order, take)
     # What a gate says is known before the first row is read, and shuts out the whole walk.
     gate = (f"NOT {made.rare_tags}",) if made.rare_tags else ()
     stretch = f"FROM model_listings l WHERE {' AND '.join((*start, *gate)) or 'true'} ORDER BY {order.by(order.column)}"
@@ -111,13 +111,22 @@ def select(
         f"ORDER BY {order.by(order.column)} LIMIT {take}"
     )
     end = f"(SELECT l.{order.column}, l.model_id {stretch} OFFSET {made.reach.stretch - 1} LIMIT 1)"
-    behind = order.beyond(end)
+    behind = order.beyond(end, "key")
     behind = f"({made.rare_tags} OR {behind})" if made.rare_tags else behind
-    rest = _indexed(columns, (where, *start, behind), order, take)
+    rest = _indexed(columns, where, (*_starting(order), behind), order, take)
     return f"SELECT * FROM (({walked}) UNION ALL ({rest})) u LIMIT {take}"
 
 
-def _indexed(columns: str, where: tuple[str, ...], order: Order, take: str) -> str:
-    """All matches, then the order. The fence (OFFSET 0) keeps the planner from walking the order after all."""
-    found = f"SELECT {columns} FROM model_listings l WHERE {' AND '.join(where)} OFFSET 0"
-    return f"SELECT l.* FROM ({found}) l ORDER BY {order.by('key')} LIMIT {take}"
+def _starting(order: Order) -> tuple[str, ...]:
+    return (order.beyond(order.after, "key"),) if order.after else ()
+
+
+def _indexed(columns: str, where: str, places: tuple[str, ...], order: Order, take: str) -> str:
+    """All matches, then their order.
+
+    The fence (OFFSET 0) keeps the planner from walking the order after all, and from reading half of its index
+    only to know which matches lie behind a place.
+    """
+    found = f"SELECT {columns} FROM model_listings l WHERE {where} OFFSET 0"
+    behind = f"WHERE {' AND '.join(places)} " if places else ""
+    return f"SELECT l.* FROM ({found}) l {behind}ORDER BY {order.by('key')} LIMIT {take}"

@@ -40,7 +40,8 @@ class PooledReads:
                 "prepare_threshold": 1,
                 "application_name": "civitas-read",
                 "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} -c timezone=UTC "
-                "-c default_transaction_read_only=on",
+                # Short statements by many callers: one worker each, in the order in which they are written.
+                "-c default_transaction_read_only=on -c max_parallel_workers_per_gather=0 -c jit=off",
             },
         )
 

@@ -82,7 +82,11 @@ def _listings() -> None:
         sa.PrimaryKeyConstraint("model_id", name="pk_model_listings"),
     )
     op.create_index(
-        "ix_model_listings_facets_terms", "model_listings", ["facets", "terms"], postgresql_using="gin"
+        "ix_model_listings_facets_terms",
+        "model_listings",
+        ["facets", "terms"],
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
     )
     op.create_index("ix_model_listings_person_id", "model_listings", ["person_id", "model_id"])
     op.create_index("ix_model_listings_name", "model_listings", ["name", "model_id"])
