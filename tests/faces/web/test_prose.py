@@ -75,7 +75,7 @@ def test_headings_stay_below_those_of_the_page() -> None:
 
 @pytest.mark.parametrize("piece", ["[", "*a ", ">", "`a", "<a", "[a](", "**a*", "|a"])
 def test_slow_input_is_bounded(piece: str) -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     html = markdown(piece * (3 * MAX_SOURCE // len(piece)))
-    assert time.perf_counter() - began < 8
+    assert time.process_time() - began < 8
     assert len(html) < 20 * MAX_SOURCE

@@ -155,7 +155,7 @@ def place(source: Path, target: Path, *, replace: bool) -> None:
     """
     for attempt in range(_PLACING_TRIES):
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent)
             _rename(source, target, replace)
             break
         except (FileExistsError, NotADirectoryError, IsADirectoryError):
@@ -165,6 +165,17 @@ def place(source: Path, target: Path, *, replace: bool) -> None:
             if not source.exists() or attempt == _PLACING_TRIES - 1:
                 raise
     sync_folder(target.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; FileNotFoundError, which is worth another try, when one is pruned meanwhile."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        # mkdir looks again after it was refused, and by then a delete may have pruned the folder
+        if not folder.exists():
+            raise FileNotFoundError(folder) from None
+        raise
 
 
 def _rename(source: Path, target: Path, replace: bool) -> None:
