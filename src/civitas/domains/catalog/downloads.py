@@ -129,7 +129,7 @@ async def offer(reads: ReadPool, actor: Actor, version_id: int, wanted: Wanted) 
         raise NotFound(f"Model version {version_id} was not found.", code="version_not_found")
     owner, status, mode, availability, published, *of_version = rows[0][:11]
     files = [OfferedFile(*row[11:26]) for row in rows if row[11] is not None]
-    mine = actor.signed_in and (actor.is_moderator or actor.id == owner)
+    mine = policy.sees_own(actor) and (actor.is_moderator or actor.id == owner)
     preferences = rows[0][26] if isinstance(rows[0][26], dict) else {}
     file = choose(files, wanted, preferences, all_files=mine)
     facts = DownloadFacts(

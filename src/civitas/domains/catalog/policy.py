@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from civitas.domains.accounts.types import Actor
+from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.catalog.tables import Model, ModelFile, ModelVersion
 from civitas.domains.catalog.types import (
     Availability,
@@ -34,6 +34,11 @@ def owns(actor: Actor, model: Model) -> bool:
     return actor.signed_in and model.person_id == actor.id
 
 
+def sees_own(actor: Actor) -> bool:
+    """Whether the actor is shown what only owners or staff are: a key needs `MODELS_READ` for that."""
+    return actor.signed_in and Scope.MODELS_READ in actor.scopes
+
+
 def can_edit(actor: Actor, model: Model) -> bool:
     """The creator and moderators, as long as the model is not deleted (only moderators then)."""
     if actor.signed_in and actor.is_moderator:
@@ -56,28 +61,28 @@ def can_moderate(actor: Actor) -> bool:
 
 def visible_to(actor: Actor) -> ColumnElement[bool]:
     """Models the actor may open: published, not private, of a level they asked for; one's own; all for staff."""
-    if actor.signed_in and actor.is_moderator:
+    if sees_own(actor) and actor.is_moderator:
         return Model.status != Status.DELETED
     shown = and_(
         Model.status == Status.PUBLISHED,
         Model.availability != Availability.PRIVATE,
         or_(Model.nsfw_level == 0, Model.nsfw_level.op("&")(actor.mask) != 0),
     )
-    if actor.id is None:
+    if not sees_own(actor):
         return shown
     return or_(shown, and_(Model.person_id == actor.id, Model.status != Status.DELETED))
 
 
 def versions_visible_to(actor: Actor) -> ColumnElement[bool]:
     """Versions the actor may open, for a statement that joins `Model`: add `visible_to` for the model itself."""
-    if actor.signed_in and actor.is_moderator:
+    if sees_own(actor) and actor.is_moderator:
         return and_(ModelVersion.status != Status.DELETED, Model.status != Status.DELETED)
     shown = and_(
         ModelVersion.status == Status.PUBLISHED,
         ModelVersion.availability != Availability.PRIVATE,
         visible_to(actor),
     )
-    if actor.id is None:
+    if not sees_own(actor):
         return shown
     own = and_(
         Model.person_id == actor.id,
@@ -90,14 +95,14 @@ def versions_visible_to(actor: Actor) -> ColumnElement[bool]:
 def files_visible_to(actor: Actor) -> ColumnElement[bool]:
     """Files the actor may know of, for a statement that joins `ModelVersion` and `Model`."""
     there = and_(ModelFile.removed_at.is_(None), versions_visible_to(actor))
-    if actor.signed_in and actor.is_moderator:
+    if sees_own(actor) and actor.is_moderator:
         return there
     public = and_(
         ModelFile.visibility == Visibility.PUBLIC,
         Model.mode.is_(None),
         ModelVersion.usage_control == UsageControl.DOWNLOAD,
     )
-    if actor.id is None:
+    if not sees_own(actor):
         return and_(there, public)
     return and_(there, or_(public, Model.person_id == actor.id))
 
@@ -152,7 +157,7 @@ def require_download(actor: Actor, facts: DownloadFacts) -> None:
         if facts.was_public:
             raise Gone("This file was removed by its creator.", code="file_removed")
         raise _not_found()
-    if actor.signed_in and (actor.is_moderator or actor.id == facts.owner_id):
+    if sees_own(actor) and (actor.is_moderator or actor.id == facts.owner_id):
         return
     _require_public(facts)
     if facts.require_auth and not actor.signed_in:

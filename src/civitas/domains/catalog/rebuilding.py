@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import base_models, vocabulary
+from civitas.domains.catalog import base_models, policy, vocabulary
 from civitas.domains.catalog.base_models import Registry
 from civitas.domains.catalog.documents import STATS, Row, Sources, Texts, complete, is_tombstone, texts_of
 from civitas.domains.catalog.indexing import Listing, listing_of
@@ -113,7 +113,7 @@ async def owner_document(
     """
     connection = await driver_connection(session)
     for source in await load(connection, [model_id]):
-        mine = actor.id is not None and (actor.is_moderator or source.model["person_id"] == actor.id)
+        mine = policy.sees_own(actor) and (actor.is_moderator or source.model["person_id"] == actor.id)
         if not mine or is_tombstone(source.model):
             return None
         living = [v for v in source.versions if v["status"] != Status.DELETED]

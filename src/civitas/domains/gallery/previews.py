@@ -156,6 +156,7 @@ async def of_version(session: AsyncSession, version_id: int) -> Sequence[Image]:
 
 async def own_of_version(session: AsyncSession, actor: Actor, *, version_id: int) -> Sequence[Image]:
     """The pictures of one's own version, those being decoded or refused included."""
+    actor.require(Scope.MEDIA_READ)
     model = await session.scalar(
         select(Model)
         .join(ModelVersion, ModelVersion.model_id == Model.id)

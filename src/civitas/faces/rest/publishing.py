@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import Field
 
+from civitas.domains.accounts.types import Scope
 from civitas.domains.catalog import (
     drafts,
     engagement,
@@ -90,6 +91,7 @@ async def mine(
 @router.get("/me/models/{model_id}", operation_id="getOwnModel", summary="Get An Own Model")
 async def show(model_id: int, actor: Owner, session: Unit) -> OwnModel:
     """One's model with everything that only its owner sees, and what publishing still needs."""
+    actor.require(Scope.MODELS_READ)
     found = await queries.model_for_editing(session, actor, model_id=model_id)
     return await whole_model(session, actor, found.row)
 

@@ -180,6 +180,7 @@ async def show(
     request: Request, upload_id: uuid.UUID, actor: Annotated[Actor, Depends(signed_in)]
 ) -> UploadState:
     """Where an upload stands: which parts arrived, how far verification is, the digests at the end."""
+    actor.require(Scope.MEDIA_READ)
     state = state_of(request)
     async with state.database.reading() as session:
         upload = await uploading.owned(session, actor, upload_id=upload_id)
@@ -240,6 +241,7 @@ async def mine(
     status: Annotated[Literal["open", "verifying", "done", "failed"], Query()] = "open",
 ) -> list[UploadState]:
     """One's uploads of a state, newest first, two hundred at most: what a browser can resume."""
+    actor.require(Scope.MEDIA_READ)
     async with state_of(request).database.reading() as session:
         found = await uploading.of_person(session, actor, status=status)
     return [shown(upload) for upload in found]
