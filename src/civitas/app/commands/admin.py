@@ -18,7 +18,9 @@ from civitas.app.console import database_running, load_settings, out
 from civitas.domains.accounts import joining, passwords, standing
 from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import SYSTEM, Role
+from civitas.domains.catalog import base_models, rebuilding
 from civitas.infra.db.database import Database
+from civitas.infra.db.settings import DatabaseSettings
 from civitas.infra.queue import dead_letters
 from civitas.infra.queue.registry import REGISTRY
 from civitas.kit.errors import NotFound
@@ -121,6 +123,25 @@ def events() -> None:
     for event, listeners in REGISTRY.event_table().items():
         table.add_row(event, "\n".join(listeners))
     out.print(table)
+
+
+@app.command("rebuild")
+def rebuild_documents() -> None:
+    """Write anew what lists, search and the public API show of every model; can be stopped and run again."""
+    settings = load_settings()
+    if settings.catalog.extra_base_models is not None:
+        base_models.use(base_models.load(settings.catalog.extra_base_models))
+
+    async def run(dsn: str, told: Callable[[int], None]) -> int:
+        database = Database(dsn, DatabaseSettings(statement_timeout_s=3600))
+        try:
+            return await rebuilding.rebuild_all(database, told=told)
+        finally:
+            await database.close()
+
+    with database_running(settings) as dsn, out.status("Rebuilding…") as status:
+        done = asyncio.run(run(dsn, lambda count: status.update(f"Rebuilding… {count:,} models")))
+    out.print(f"{done:,} models were rebuilt.")
 
 
 @tasks.command("list")
