@@ -6,6 +6,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import psycopg
 import pytest
 from sqlalchemy import select
 from tests.faces.rest.conftest import BASE, Site
@@ -311,3 +312,35 @@ async def test_both_lanes_answer_alike(site: Site) -> None:
         assert fast_one.status_code == slow_one.status_code, path
         assert fast_one.content == slow_one.content, path
         assert fast_one.headers == slow_one.headers, path
+
+
+class BrokenReads:
+    """A read pool whose statements fail in a given way."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def fetch(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
+        raise self.error
+
+    def connection(self) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (psycopg.errors.QueryCanceled(), 503),
+        (psycopg.OperationalError(), 503),
+        (ValueError("secret words"), 500),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/models", "/api/v1/models/1", "/api/download/models/1"])
+async def test_a_failing_database_is_told_in_json(
+    site: Site, path: str, error: Exception, status: int
+) -> None:
+    site.state.reads = BrokenReads(error)
+    response = await site.client.get(path)
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["error"] and "secret words" not in response.text
