@@ -107,6 +107,12 @@ async def test_the_filter_form_works_without_script(client: Client) -> None:
     assert re.search(r'name="types"\s+value="LORA"\s+checked', page.text)
 
 
+async def test_empty_fields_of_the_form_leave_the_address(client: Client) -> None:
+    page = await client.page("/models?types=LORA&period=AllTime&checkpointType=&tag=&withoutTag=")
+    assert page.status_code == 303
+    assert page.headers["location"] == "/models?types=LORA"
+
+
 async def test_search_finds_words_and_says_what_it_corrected(client: Client) -> None:
     await publish(client, name="Velvet Hours")
     await publish(client, name="Copper Fields")

@@ -235,14 +235,14 @@ async def corrected(reads: ReadPool, query: Query) -> str | None:
             "last": query.wanted.words[-1],
         },
     )
-    vocabulary = search.judge(query, [row for row in rows if row[1]], [row[0] for row in rows if not row[1]])
-    text = query.text
-    for word in query.wanted.words:
-        if word in vocabulary.known or word in vocabulary.beginnings or not vocabulary.near.get(word):
-            continue
-        text = " ".join(
-            vocabulary.near[word][0] if words.split(part) == [word] else part for part in text.split()
-        )
+    vocabulary = search.judge(query, [(asked, found, models) for asked, found, models in rows])
+    last = query.wanted.words[-1] if query.open_end and vocabulary.beginnings else None
+    meant = {
+        word: near[0][0]
+        for word in query.wanted.words
+        if word not in vocabulary.known and word != last and (near := vocabulary.near.get(word))
+    }
+    text = " ".join(meant.get("".join(words.split(part)), part) for part in query.text.split())
     return text if text != query.text else None
 
 

@@ -134,6 +134,9 @@ async def _answer(
 ) -> Response:
     if (query.favourites or query.hidden) and not actor.signed_in:
         raise Unauthorised("Sign in to see your own lists.", code="sign_in_needed")
+    if any(value == "" and name != "q" for name, value in request.query_params.multi_items()):
+        # What a form sends for fields that were left empty has no place in an address that people share.
+        return redirect(request, query.href())
     reads = state_of(request).reads
     filters = query.filters(actor.mask)
     if fixed is not None:
