@@ -28,7 +28,7 @@ from civitas.domains.accounts.actors import actor_named
 from civitas.domains.accounts.types import ALL_MASK, Actor, R, X
 from civitas.domains.blobs import uploading
 from civitas.domains.blobs.types import Limits, Purpose
-from civitas.domains.catalog import drafts, files, publishing, rebuilding, removal, versions
+from civitas.domains.catalog import drafts, files, publishing, rebuilding, removal, tasks, versions
 from civitas.domains.catalog.forms import FileForm, ModelForm, VersionForm
 from civitas.domains.catalog.tables import ModelVersion
 from civitas.domains.catalog.types import Mode
@@ -44,6 +44,7 @@ from civitas.kit.generation_text import write_parameters
 ODD_PICKLE = b"\x80\x02cshelf_of_curios.things\nLantern\nq\x00)\x81q\x01."
 UNICODE_NAME = "Bœuf=à la carte 灯.safetensors"
 SHELF = 5
+PICTURE = (480, 600)
 
 MAIN, MAIN_V2, MAIN_V1 = 4384, 128713, 128712
 BIG, BIG_VERSION = 4385, 130001
@@ -75,6 +76,7 @@ class Version:
     files: Sequence[File]
     pictures: Sequence[tuple[str, int]] = (("cover.png", 1),)
     fields: Mapping[str, Any] = field(default_factory=dict)
+    picture_size: tuple[int, int] = (160, 200)
 
 
 class Seeder:
@@ -132,7 +134,8 @@ class Seeder:
     async def _uploads(self, owner: Actor, version: Version) -> tuple[list[Any], list[Any]]:
         bodies = [await self._upload(owner, file.name, file.body, Purpose.FILE) for file in version.files]
         return bodies, [
-            await self._upload(owner, name, self._picture(), Purpose.IMAGE) for name, _ in version.pictures
+            await self._upload(owner, name, self._picture(version.picture_size), Purpose.IMAGE)
+            for name, _ in version.pictures
         ]
 
     async def _attach(self, owner: Actor, version: Version, bodies: list[Any], pictures: list[Any]) -> None:
@@ -149,10 +152,10 @@ class Seeder:
             for upload, (_, level) in zip(pictures, version.pictures, strict=True):
                 await previews.add(session, owner, version_id=version.id, upload_id=upload, nsfw_level=level)
 
-    def _picture(self) -> bytes:
+    def _picture(self, size: tuple[int, int]) -> bytes:
         self._seed += 1
         recipe = {"prompt": f"a paper boat, number {self._seed}", "steps": 20, "seed": self._seed}
-        image = drawing.draw("paper", "lantern", self._seed, (480, 600))
+        image = drawing.draw("paper", "lantern", self._seed, size)
         return embed_text(drawing.png(image), write_parameters(recipe))
 
     async def _upload(self, owner: Actor, name: str, body: bytes, purpose: Purpose) -> Any:
@@ -226,6 +229,7 @@ async def _main(seeder: Seeder, maker: Actor) -> None:
         # Two pictures under one name, as cameras and generators name them, and one that not everybody sees.
         [("00001.png", 1), ("00001.png", 1), ("shadow.png", int(R))],
         {"trainedWords": ["paper boat", "folded"], "steps": 960, "epochs": 4, "clipSkip": 1},
+        PICTURE,
     )  # fmt: skip
     await seeder.model(maker, MAIN, "LORA", "Paper Boats", [first, second])
     body = weights.written(weights.checkpoint(5, width=24), "Paper Harbour", "stable-diffusion-v1")
@@ -280,6 +284,8 @@ async def _run(home: Path) -> None:
         async with open_house(settings, address.dsn) as house:
             await background_ready(house)
             made = await fill(house)
+            # Counts of tags and creators as they stand a minute later.
+            await tasks.fold_counts(house.context())
         (home / "catalogue.json").write_text(json.dumps(made, indent=2))
     finally:
         if background is not None:

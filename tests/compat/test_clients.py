@@ -167,8 +167,7 @@ def _civitdl(world: World, client: PythonClient, home: Path, source: str, *more:
         "--cache-mode",
         "0",
         "--verbose",
-        "--retry-count",
-        "0",
+        *ONCE,
         *more,
     ]
     return world.run(client.program("civitdl"), source, home / "kept", *options, home=home).stdout
@@ -219,8 +218,7 @@ def test_civitdl_tells_a_deadline_and_a_missing_key(world: World, install: Insta
         tmp_path / "kept",
         "-k",
         "not-a-key",
-        "--retry-count",
-        "0",
+        *ONCE,
     ]
     said = world.run(*command, home=tmp_path).stdout
     assert "requires a valid API Key" in said, said
