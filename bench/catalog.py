@@ -62,13 +62,14 @@ def words() -> list[str]:
 
 
 @contextmanager
-def database(home: Path) -> Iterator[str]:
-    """The embedded server of `home`, with memory for a catalogue; its DSN."""
+def database(home: Path) -> Iterator[tuple[str, int]]:
+    """The embedded server of `home`, with memory for a catalogue; its DSN and process."""
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o755)
     server = EmbeddedServer(home, DatabaseSettings(shared_buffers_mb=2048))
     try:
-        yield server.start().dsn
+        dsn = server.start().dsn
+        yield dsn, server.pid or 0
     finally:
         server.stop()
 
@@ -83,7 +84,7 @@ def load(home: Path, models: int) -> None:
     params = {
         "models": models, "people": max(10, models // 40), "tags": TAGS, "vocabulary": VOCABULARY, "words": known,
     }  # fmt: skip
-    with database(home) as dsn:
+    with database(home) as (dsn, _):
         schema.upgrade(dsn)
         with psycopg.connect(dsn, autocommit=True) as connection:
             connection.execute("SET session_replication_role = replica")
@@ -291,8 +292,21 @@ def hash_cases(dsn: str, models: int) -> list[Case]:
     ]  # fmt: skip
 
 
+def cpu_seconds(server: int, postmaster: int) -> float:
+    """Processor time so far of a serving process and of all the database's processes."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(stat.parent.name) == server or int(fields[1]) == postmaster:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def child(arguments: list[str], env: dict[str, str], port: int) -> Iterator[None]:
+def child(arguments: list[str], env: dict[str, str], port: int) -> Iterator[int]:
     """A server process of ours, until the block ends."""
     process = subprocess.Popen([sys.executable, "-m", "bench.catalog", *arguments], env={**os.environ, **env})
     try:
@@ -302,7 +316,7 @@ def child(arguments: list[str], env: dict[str, str], port: int) -> Iterator[None
                 break
             except OSError:
                 time.sleep(0.1)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait()
@@ -313,39 +327,59 @@ async def _knock(port: int) -> None:
     writer.close()
 
 
-def run(home: Path, seconds: float, port: int, only: str) -> list[tuple[str, int, Figures, Figures]]:
-    """Measure every case at 1 and 16 clients: (case, clients, product, limit)."""
-    made = []
-    with database(home) as dsn:
+def run(home: Path, seconds: float, port: int, only: str) -> list[Row]:
+    """Measure every case at 1 and 16 clients."""
+    made: list[Row] = []
+    with database(home) as (dsn, postmaster):
         with psycopg.connect(dsn) as connection:
             row = connection.execute("SELECT max(id) FROM models").fetchone()
         models = int(row[0]) if row else 0
         env = {"DATABASE_URL": dsn, "CIVITAS_HOME": str(home), "CIVITAS_LIMITS__ENABLED": "false"}
-        with child(["serve", "--port", str(port)], env, port):
+        with child(["serve", "--port", str(port)], env, port) as serving:
             cases = [*uvloop.run(prepare(port, models)), *hash_cases(dsn, models)]
             cases = [case for case in cases if only in case.name]
             values = home / "bench-values.json"
             values.write_bytes(orjson.dumps({case.statement: case.values for case in cases}))
-            with child(["bare", "--port", str(port + 1), "--values", str(values)], env, port + 1):
+            arguments = ["bare", "--port", str(port + 1), "--values", str(values)]
+            with child(arguments, env, port + 1) as bare:
                 for case, clients in itertools.product(cases, (1, 16)):
+                    began = cpu_seconds(serving, postmaster)
                     ours = uvloop.run(measure(port, case.asked, clients, seconds))
+                    between = cpu_seconds(bare, postmaster) - cpu_seconds(serving, postmaster)
+                    middle = cpu_seconds(serving, postmaster)
                     limit = uvloop.run(measure(port + 1, case.bare, clients, seconds))
-                    made.append((case.name, clients, ours, limit))
+                    ended = cpu_seconds(bare, postmaster)
+                    costs = (middle - began) / ours.all, (ended - middle - between) / limit.all
+                    made.append(Row(case.name, clients, ours, limit, costs[0] * 1000, costs[1] * 1000))
                     print(table(made[-1:]).splitlines()[-1], flush=True)
         print(f"\n{models:,} models, {3 * models:,} versions and files, pages of {PAGE}\n")
     return made
 
 
-def table(rows: list[tuple[str, int, Figures, Figures]]) -> str:
+@dataclass
+class Row:
+    """One line of the table: the product, its limit, and milliseconds of processor time a request of both."""
+
+    name: str
+    clients: int
+    ours: Figures
+    limit: Figures
+    cpu: float
+    limit_cpu: float
+
+
+def table(rows: list[Row]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        "| read | clients | requests/s | p50 ms | p99 ms | limit/s | limit p99 ms | share of limit | kB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| read | clients | requests/s | p50 ms | p99 ms | CPU ms | limit/s | limit p99 ms | limit CPU ms "
+        "| share of limit | share by CPU | kB |",
+        "| --- " + "| ---: " * 11 + "|",
     ]
     lines += [
-        f"| {name} | {clients} | {ours.rate:,.0f} | {ours.p50:.2f} | {ours.p99:.2f} | {limit.rate:,.0f} "
-        f"| {limit.p99:.2f} | {ours.rate / limit.rate:.2f} | {ours.bytes_each / 1000:.1f} |"
-        for name, clients, ours, limit in rows
+        f"| {r.name} | {r.clients} | {r.ours.rate:,.0f} | {r.ours.p50:.2f} | {r.ours.p99:.2f} | {r.cpu:.2f} "
+        f"| {r.limit.rate:,.0f} | {r.limit.p99:.2f} | {r.limit_cpu:.2f} | {r.ours.rate / r.limit.rate:.2f} "
+        f"| {r.limit_cpu / r.cpu if r.cpu else 0:.2f} | {r.ours.bytes_each / 1000:.1f} |"
+        for r in rows
     ]
     return "\n".join(lines)
 
