@@ -17,7 +17,7 @@ from civitas.app import wiring
 from civitas.app.console import database_running, load_settings, out
 from civitas.domains.accounts import joining, passwords, standing
 from civitas.domains.accounts.tables import Person
-from civitas.domains.accounts.types import SYSTEM, Role
+from civitas.domains.accounts.types import SYSTEM, Onboarding, Role
 from civitas.domains.catalog import base_models, rebuilding
 from civitas.infra.db.database import Database
 from civitas.infra.db.settings import DatabaseSettings
@@ -80,6 +80,8 @@ def create_user(
             password=chosen,
             role=role,
             reserved=role is not Role.USER,
+            # The operator vouches for the person: nothing stands between them and their first upload.
+            onboarding=int(Onboarding.COMPLETE),
         )
 
     person = in_unit(work)
