@@ -66,6 +66,7 @@ function watch(box) {
 
 function save(box) {
   const list = $("[data-items]", box);
+  if (!list) return;
   const added = [...list.children].slice(Number(box.dataset.first));
   const html = added.map((item) => item.outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
   const link = $("[data-load-more]", box)?.outerHTML ?? "";
