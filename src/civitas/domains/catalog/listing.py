@@ -93,6 +93,15 @@ class Filters:
     query: Query | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A statement and its values; `planned` when the planner should see these."""
+
+    statement: str
+    params: dict[str, Any]
+    planned: bool
+
+
 def page_statement(
     filters: Filters,
     actor: Actor,
@@ -103,7 +112,7 @@ def page_statement(
     offset: int = 0,
     vocabulary: Vocabulary | None = None,
     reach: Reach = walking.USUAL,
-) -> tuple[str, dict[str, Any]]:
+) -> Page:
     """The statement of one page; it looks for one model more, to show that there is a next page.
 
     Its one row is (documents with commas between, their stats, models found, and tier, key and id of the last
@@ -119,31 +128,34 @@ def page_statement(
     if query is not None:
         _add_query(made, query)
     has_text = query is not None and vocabulary is not None and query.has_text
-    take = made.bind(limit + 1 + offset)
+    # Numbers of rows are part of the text: a plan is made for them, and there are few different ones.
+    take = limit + 1 + offset
+    order = "l.key DESC, l.model_id DESC"
     if sort is Sort.RELEVANCE and has_text and query is not None and vocabulary is not None:
         inner = _tiers(made, query, vocabulary, cursor, take)
-        order = "l.tier DESC, l.key DESC, l.model_id DESC"
+        order = f"l.tier DESC, {order}"
     else:
         rare = False
         if has_text and query is not None and vocabulary is not None:
-            made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery", loose=2)
+            made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
+            made.selective = True
             rare = search.is_rare(query, vocabulary, made.reach.rare)
         sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
         inner = walking.select(made, _order(made, sort, cursor), take, rare=rare)
-        order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else "l.key DESC, l.model_id DESC"
+        order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else order
     if offset:
-        inner = f"SELECT * FROM ({inner}) o LIMIT {made.bind(limit + 1)} OFFSET {made.bind(offset)}"
+        inner = f"SELECT * FROM ({inner}) o LIMIT {limit + 1} OFFSET {offset}"
     body = "d.safe" if mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
-    show = made.bind(limit)
-    numbered = (
-        f"SELECT l.*, row_number() OVER (ORDER BY {order}) AS n, count(*) OVER () AS total FROM ({inner}) l"
+    last = f"least(count(*), {limit})"
+    return Page(
+        f"SELECT string_agg({body}, ',' ORDER BY l.n), string_agg(d.stats, chr(1) ORDER BY l.n), count(*), "
+        f"(array_agg(l.tier ORDER BY l.n))[{last}], (array_agg(l.key ORDER BY l.n))[{last}], "
+        f"(array_agg(l.model_id ORDER BY l.n))[{last}] "
+        f"FROM (SELECT l.*, row_number() OVER (ORDER BY {order}) AS n FROM ({inner}) l) l "
+        f"LEFT JOIN model_documents d ON d.model_id = l.model_id AND l.n <= {limit}",
+        made.params,
+        made.planned,
     )
-    return (
-        f"SELECT string_agg({body}, ',' ORDER BY l.n), string_agg(d.stats, chr(1) ORDER BY l.n), max(l.total), "
-        "(array_agg(l.tier ORDER BY l.n DESC))[1], (array_agg(l.key ORDER BY l.n DESC))[1], "
-        "(array_agg(l.model_id ORDER BY l.n DESC))[1] "
-        f"FROM ({numbered}) l JOIN model_documents d ON d.model_id = l.model_id WHERE l.n <= {show}"
-    ), made.params
 
 
 def cursor_of(sort: Sort, tier: int, key: Any, model_id: int, *, relevance: bool) -> str:
@@ -171,7 +183,7 @@ def _of_another_order() -> Invalid:
     )
 
 
-def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | None, take: str) -> str:
+def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | None, take: int) -> str:
     """Exact names first, then names with all the words, then everything else that has them; popular ones first.
 
     Each tier is a walk of its own that stops when the page is full. The outer LIMIT takes the tiers in order,
@@ -195,11 +207,10 @@ def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | 
         tiers = {tier: extra for tier, extra in tiers.items() if tier <= reached}
         after = f"({made.bind(key, '::bigint')}, {made.bind(model_id, '::bigint')})"
         orders[reached] = Order("downloads", after=after)
-    parts = []
-    for tier, extra in tiers.items():
-        made.loose += 2 if tier < 2 else 0
-        parts.append(walking.select(made, orders[tier], take, tier=tier, extra=extra, rare=rare or tier == 2))
-        made.loose -= 2 if tier < 2 else 0
+    parts = [
+        walking.select(made, orders[tier], take, tier=tier, extra=extra, rare=rare or tier == 2)
+        for tier, extra in tiers.items()
+    ]
     return f"SELECT * FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) u LIMIT {take}"
 
 
@@ -227,15 +238,13 @@ def _add_facets(made: Statement, filters: Filters) -> None:
             (every if wanted else none).append(facet)
     every += [group[0] for group in groups if len(group) == 1]
     if every:
-        made.add("l.facets @> {}", sorted(set(every)), "::text[]", loose=len(set(every)))
-    tags = [facet[1:] for facet in every if facet.startswith("#")]
-    if tags:
-        made.expect_tags(tags)
+        made.add_facets(sorted(set(every)), all_of=True)
     for group in groups:
         if len(group) > 1:
-            made.add("l.facets && {}", group, "::text[]", loose=1)
+            made.add_facets(group, all_of=False)
     if none:
-        made.add("NOT l.facets && {}", sorted(set(none)), "::text[]", loose=1)
+        made.add("NOT l.facets && {}", sorted(set(none)), "::text[]")
+        made.selective = True
 
 
 def _type_and_base(types: tuple[str, ...], base_models: tuple[str, ...]) -> list[list[str]]:
@@ -251,13 +260,19 @@ def _add_columns(made: Statement, filters: Filters, actor: Actor) -> None:
     if filters.ids:
         made.add("l.model_id = ANY({})", list(filters.ids), "::bigint[]")
     if filters.min_stars is not None:
-        made.add("l.stars >= {}", filters.min_stars, "::float8", loose=1)
+        made.add("l.stars >= {}", filters.min_stars, "::float8")
     if filters.period in _DAYS:
-        made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]), loose=1)
+        made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]))
     if filters.early_access:
         made.add("l.early_access_until > {}", clock.now())
-    made.narrow |= bool(
-        filters.usernames or filters.ids or filters.early_access or filters.favourites or filters.hidden
+    made.planned |= bool(
+        filters.usernames
+        or filters.ids
+        or filters.early_access
+        or filters.favourites
+        or filters.hidden
+        or filters.min_stars is not None
+        or filters.period in _DAYS
     )
     if actor.id is None:
         return
@@ -295,5 +310,6 @@ def _add_query(made: Statement, query: Query) -> None:
         made.add("l.model_id = ANY({})", list(query.model_ids), "::bigint[]")
     unwanted = search.unwanted_tsquery(query)
     if unwanted:
-        made.add("NOT l.terms @@ {}", unwanted, "::tsquery", loose=1)
-    made.narrow |= bool(query.wanted.users or query.wanted.hashes or query.model_ids)
+        made.add("NOT l.terms @@ {}", unwanted, "::tsquery")
+        made.selective = True
+    made.planned |= bool(query.wanted.users or query.wanted.hashes or query.model_ids)

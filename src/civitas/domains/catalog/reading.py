@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
+import psycopg
 
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor
 from civitas.domains.catalog import documents, listing, search, walking, words
@@ -37,6 +38,7 @@ class Documents:
     stats: str
     mask: int
     next_cursor: str | None = None
+    count: int = 0
 
     def json(self, base: str) -> str:
         """The JSON of the documents, commas between them. `base` is `https://host` without a slash."""
@@ -53,7 +55,8 @@ class Documents:
 
 
 def _made(rows: Sequence[tuple[Any, ...]], mask: int) -> Documents:
-    return Documents(",".join(row[0] for row in rows), documents.STATS.join(row[1] for row in rows), mask)
+    text = ",".join(row[0] for row in rows)
+    return Documents(text, documents.STATS.join(row[1] for row in rows), mask, count=len(rows))
 
 
 def _by_mask(mask: int) -> Mapping[str, str]:
@@ -89,7 +92,7 @@ async def models(
     has_text = query is not None and query.has_text
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
     vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
-    statement, params = listing.page_statement(
+    page = listing.page_statement(
         filters,
         actor,
         sort=sort,
@@ -99,7 +102,8 @@ async def models(
         vocabulary=vocabulary,
         reach=reach,
     )
-    text, stats, total, tier, key, model_id = (await planned(reads, statement, params))[0]
+    run = planned if page.planned else fetched
+    text, stats, total, tier, key, model_id = (await run(reads, page.statement, page.params))[0]
     if text is None:
         return Documents("", "", mask)
     following = None
@@ -107,17 +111,22 @@ async def models(
         relevance = sort is Sort.RELEVANCE and has_text
         keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
         following = listing.cursor_of(keyed, tier, key, model_id, relevance=relevance)
-    return Documents(text, stats, mask, following)
+    return Documents(text, stats, mask, following, min(total, limit))
 
 
 def _finds_nothing(query: Query) -> bool:
     return any(not search.is_hash(value) for value in query.wanted.hashes)
 
 
+async def fetched(reads: ReadPool, statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement whose plan does not depend on its values: it is prepared and its plan kept."""
+    return await reads.fetch(statement, params)
+
+
 async def planned(reads: ReadPool, statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     """Run a statement planned for these very values, because the best plan depends on how common they are."""
     async with reads.connection() as connection:
-        cursor = await connection.execute(statement.encode(), params, prepare=False)
+        cursor = await psycopg.AsyncClientCursor(connection).execute(statement.encode(), params)
         rows: list[tuple[Any, ...]] = await cursor.fetchall()
         return rows
 

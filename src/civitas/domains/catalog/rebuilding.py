@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from civitas.domains.accounts.types import Actor
+from civitas.domains.accounts.types import SAFE_MASK, Actor
 from civitas.domains.catalog import base_models, policy, vocabulary
 from civitas.domains.catalog.base_models import Registry
 from civitas.domains.catalog.documents import STATS, Row, Sources, Texts, complete, is_tombstone, texts_of
@@ -237,18 +237,27 @@ async def _write_listings(connection: Connection, ids: list[int], listings: Sequ
     )
 
 
+def _tag_kinds(level: int) -> tuple[str, ...]:
+    """Which counters of tags a listed model of this level is in."""
+    return ("tag", "safe tag") if level & SAFE_MASK else ("tag",)
+
+
 async def _note_changes(
     connection: Connection, before: Sequence[tuple[Any, ...]], listings: Sequence[Listing]
 ) -> None:
     changes: Counter[tuple[str, str]] = Counter()
-    for _, person_id, facets, terms in before:
+    for person_id, level, facets, terms in before:
         changes.subtract([("person", str(person_id))])
-        changes.subtract(("tag", facet[1:]) for facet in facets if facet.startswith("#"))
+        tags = [facet[1:] for facet in facets if facet.startswith("#")]
+        changes.subtract((kind, tag) for kind in _tag_kinds(level) for tag in tags)
         changes.subtract(("word", term) for term in terms if not term.startswith("="))
+        changes.subtract(("word", facet) for facet in facets)
     for listing in listings:
         changes.update([("person", str(listing.person_id))])
-        changes.update(("tag", tag) for tag in listing.tags)
+        changes.update((kind, tag) for kind in _tag_kinds(listing.level) for tag in listing.tags)
         changes.update(("word", word) for word in listing.words)
+        # Facets are counted as words are, so that a list knows which of them are rare.
+        changes.update(("word", facet) for facet in listing.facets)
     made = sorted((kind, key, change) for (kind, key), change in changes.items() if change)
     if made:
         await connection.execute(

@@ -15,6 +15,12 @@ from civitas.kit.sql import statements
 SQL = statements("civitas.domains.catalog", "counts.sql")
 
 BATCH = 20_000
+_STATEMENTS = (
+    ("tag", "add_to_tags"),
+    ("safe tag", "add_to_safe_tags"),
+    ("person", "add_to_people"),
+    ("word", "add_to_words"),
+)
 
 Connection = psycopg.AsyncConnection[Any]
 
@@ -24,7 +30,7 @@ async def fold(session: AsyncSession, *, limit: int = BATCH) -> int:
     connection = await driver_connection(session)
     cursor = await connection.execute(SQL["take_count_changes"].encode(), {"limit": limit})
     changes = await cursor.fetchall()
-    for kind, statement in (("tag", "add_to_tags"), ("person", "add_to_people"), ("word", "add_to_words")):
+    for kind, statement in _STATEMENTS:
         rows = [(key, change) for of, key, change in changes if of == kind]
         if rows:
             params = {"keys": [key for key, _ in rows], "changes": [change for _, change in rows]}
@@ -40,7 +46,7 @@ async def recount(session: AsyncSession) -> None:
     """Count everything from the listings, forgetting noted changes: after a rebuild of all, or to heal."""
     connection = await driver_connection(session)
     await connection.execute(SQL["forget_counts"].encode())
-    for name in ("recount_words", "recount_tags", "recount_people"):
+    for name in ("recount_words", "recount_facets", "recount_tags", "recount_people"):
         await connection.execute(SQL[name].encode())
     after = ""
     while True:
@@ -54,7 +60,8 @@ async def recount(session: AsyncSession) -> None:
 
 
 async def _add_forms(connection: Connection, new: Sequence[str]) -> None:
-    pairs = [(form, word) for word in new for form in words.forms(word)]
+    # facets, which nobody mistypes, hold signs that words do not
+    pairs = [(form, word) for word in new if word.isalnum() for form in words.forms(word)]
     if pairs:
         await connection.execute(
             SQL["add_forms"].encode(),

@@ -1,9 +1,9 @@
 """How the page of a list is found: by walking the order, or by intersecting what is rare. Pure.
 
-The planner knows how common one word or facet is, and chooses well. It does not know how common two of them are
-together, and takes them for independent: for two common ones that exclude each other it would walk a million rows
-to find nothing. So lists with several conditions walk a bounded stretch of the order first, which finds the page
-whenever matches are common, and only then ask the index for the rest, which is quick because matches are rare.
+A walk of the order is quick when matches are common, the index when they are rare; how common a combination is
+nobody knows beforehand, and for two common things that exclude each other a walk would pass a million rows to find
+nothing. So a list with conditions walks a bounded stretch first, and then asks the index for the rest; when one
+condition is known to be rare, the index only. The plan is the same for all values, so it is made once and kept.
 """
 
 # ruff: noqa: S608 - the pieces put together are literals of this package; values are parameters
@@ -20,8 +20,8 @@ class Reach:
     """How far a walk goes. `stretch`: rows that it looks at, some milliseconds' worth. `rare`: with fewer matches
     than this the index alone is quicker than any walk."""
 
-    stretch: int = 2000
-    rare: int = 2000
+    stretch: int = 4000
+    rare: int = 4000
 
 
 USUAL: Final = Reach()
@@ -31,15 +31,16 @@ USUAL: Final = Reach()
 class Statement:
     """Conditions and parameters as they come together.
 
-    `loose` counts the conditions that many models may meet; `narrow` says that one of them leaves only few.
+    `gates` are conditions that know whether few models meet them. `planned`: the best plan depends on the values,
+    so the planner should see them.
     """
 
     reach: Reach = USUAL
     where: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
-    loose: int = 0
-    narrow: bool = False
-    rare_tags: str | None = None
+    gates: list[str] = field(default_factory=list)
+    selective: bool = False
+    planned: bool = False
     _numbers: count[int] = field(default_factory=count)
 
     def bind(self, value: Any, cast: str = "") -> str:
@@ -48,15 +49,26 @@ class Statement:
         self.params[name] = value
         return f"%({name})s{cast}"
 
-    def add(self, template: str, value: Any, cast: str = "", *, loose: int = 0) -> None:
+    def add(self, template: str, value: Any, cast: str = "") -> None:
         """Add a condition with one value in it."""
         self.where.append(template.format(self.bind(value, cast)))
-        self.loose += loose
 
-    def expect_tags(self, tags: list[str]) -> None:
-        """Have the statement look whether one of these tags is rare."""
-        names = self.bind(tags, "::text[]")
-        self.rare_tags = f"(SELECT EXISTS (SELECT FROM tags t WHERE t.name = ANY({names}) AND t.model_count < {self.reach.rare}))"
+    def add_facets(self, facets: list[str], *, all_of: bool) -> None:
+        """Models must have all, or one, of these facets."""
+        names = self.bind(facets, "::text[]")
+        self.where.append(f"l.facets {'@>' if all_of else '&&'} {names}")
+        self.selective = True
+        # Facets are counted with the words; one that nothing has is in neither.
+        of_each = (
+            f"SELECT coalesce(w.models, 0) AS n FROM unnest({names}) f LEFT JOIN search_words w ON w.word = f"
+        )
+        count_ = "min" if all_of else "sum"
+        self.gates.append(f"(SELECT {count_}(g.n) < {self.reach.rare} FROM ({of_each}) g)")
+
+    @property
+    def rare(self) -> str | None:
+        """The condition that few models are to be found, None when nothing can be known."""
+        return f"({' OR '.join(self.gates)})" if self.gates else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ class Order:
 def select(
     made: Statement,
     order: Order,
-    take: str,
+    take: int,
     *,
     tier: int = 0,
     extra: tuple[str, ...] = (),
@@ -98,13 +110,13 @@ def select(
     columns = f"{tier} AS tier, l.{order.column} AS key, l.model_id"
     start = (order.beyond(order.after),) if order.after else ()
     where = " AND ".join((*made.where, *extra))
-    if made.narrow or made.loose < 2:
+    if made.planned or not (made.selective or extra):
         whole = " AND ".join((where, *start))
         return f"SELECT {columns} FROM model_listings l WHERE {whole} ORDER BY {order.by(order.column)} LIMIT {take}"
     if rare:
         return _indexed(columns, where, _starting(order), order, take)
     # What a gate says is known before the first row is read, and shuts out the whole walk.
-    gate = (f"NOT {made.rare_tags}",) if made.rare_tags else ()
+    gate = (f"NOT {made.rare}",) if made.rare else ()
     stretch = f"FROM model_listings l WHERE {' AND '.join((*start, *gate)) or 'true'} ORDER BY {order.by(order.column)}"
     walked = (
         f"SELECT {columns} FROM (SELECT l.* {stretch} LIMIT {made.reach.stretch}) l WHERE {where} "
@@ -112,7 +124,7 @@ def select(
     )
     end = f"(SELECT l.{order.column}, l.model_id {stretch} OFFSET {made.reach.stretch - 1} LIMIT 1)"
     behind = order.beyond(end, "key")
-    behind = f"({made.rare_tags} OR {behind})" if made.rare_tags else behind
+    behind = f"({made.rare} OR {behind})" if made.rare else behind
     rest = _indexed(columns, where, (*_starting(order), behind), order, take)
     return f"SELECT * FROM (({walked}) UNION ALL ({rest})) u LIMIT {take}"
 
@@ -121,7 +133,7 @@ def _starting(order: Order) -> tuple[str, ...]:
     return (order.beyond(order.after, "key"),) if order.after else ()
 
 
-def _indexed(columns: str, where: str, places: tuple[str, ...], order: Order, take: str) -> str:
+def _indexed(columns: str, where: str, places: tuple[str, ...], order: Order, take: int) -> str:
     """All matches, then their order.
 
     The fence (OFFSET 0) keeps the planner from walking the order after all, and from reading half of its index

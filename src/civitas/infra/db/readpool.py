@@ -41,7 +41,9 @@ class PooledReads:
                 "application_name": "civitas-read",
                 "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} -c timezone=UTC "
                 # Short statements by many callers: one worker each, in the order in which they are written.
-                "-c default_transaction_read_only=on -c max_parallel_workers_per_gather=0 -c jit=off",
+                "-c default_transaction_read_only=on -c max_parallel_workers_per_gather=0 -c jit=off "
+                # A prepared statement is one whose plan suits all values; those for which it does not are not prepared.
+                "-c plan_cache_mode=force_generic_plan",
             },
         )
 

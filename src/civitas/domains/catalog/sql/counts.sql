@@ -29,6 +29,11 @@ UPDATE tags t SET model_count = greatest(0, t.model_count + c.change)
   FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(name, change)
  WHERE t.name = c.name;
 
+-- name: add_to_safe_tags
+UPDATE tags t SET safe_count = greatest(0, t.safe_count + c.change)
+  FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(name, change)
+ WHERE t.name = c.name;
+
 -- name: add_to_people
 UPDATE people p SET model_count = greatest(0, p.model_count + c.change)
   FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(id, change)
@@ -41,14 +46,19 @@ TRUNCATE count_changes, search_words, search_forms;
 INSERT INTO search_words (word, models)
 SELECT word, ndoc FROM ts_stat('SELECT terms FROM model_listings') WHERE word NOT LIKE '=%';
 
+-- name: recount_facets
+INSERT INTO search_words (word, models)
+SELECT f.facet, count(*) FROM model_listings l CROSS JOIN LATERAL unnest(l.facets) AS f(facet) GROUP BY 1;
+
 -- name: recount_tags
 WITH counted AS (
-    SELECT substr(f.facet, 2) AS name, count(*) AS models
+    SELECT substr(f.facet, 2) AS name, count(*) AS models, count(*) FILTER (WHERE l.level & 3 <> 0) AS safe
       FROM model_listings l CROSS JOIN LATERAL unnest(l.facets) AS f(facet)
      WHERE f.facet LIKE '#%' GROUP BY 1)
-UPDATE tags t SET model_count = coalesce(c.models, 0)
+UPDATE tags t SET model_count = coalesce(c.models, 0), safe_count = coalesce(c.safe, 0)
   FROM tags t2 LEFT JOIN counted c ON c.name = t2.name
- WHERE t.id = t2.id AND t.model_count <> coalesce(c.models, 0);
+ WHERE t.id = t2.id
+   AND (t.model_count <> coalesce(c.models, 0) OR t.safe_count <> coalesce(c.safe, 0));
 
 -- name: recount_people
 WITH counted AS (SELECT person_id, count(*) AS models FROM model_listings GROUP BY 1)
