@@ -108,6 +108,19 @@ def test_page_numbers_work_and_end_where_cursors_begin(site: httpx.Client) -> No
     assert both.status_code == 400
 
 
+@pytest.mark.parametrize("path", ["/api/v1/models", "/api/v1/images", "/api/v1/tags", "/api/v1/creators"])
+def test_typed_clients_find_whole_numbers_in_every_lists_metadata(site: httpx.Client, path: str) -> None:
+    """Stability Matrix reads them into plain integers, for which a null is an error."""
+    for params in ({"limit": 2}, {"limit": 100}, {"limit": 2, "page": 2}):
+        found = read(site, path, **params)
+        metadata, shown = found["metadata"], len(found["items"])
+        numbers = ("totalItems", "currentPage", "pageSize", "totalPages")
+        assert all(type(metadata[name]) is int for name in numbers), metadata
+        more = metadata["nextPage"] is not None
+        assert metadata["totalItems"] >= shown + more
+        assert metadata["totalPages"] >= metadata["currentPage"] + more
+
+
 @pytest.mark.parametrize("path", ["/api/v1/tags", "/api/v1/creators"])
 def test_old_lists_have_all_their_numbers(site: httpx.Client, path: str) -> None:
     first = read(site, path, limit=1)

@@ -14,6 +14,7 @@ from civitas.faces.http.actors import Viewer
 from civitas.faces.http.limits import take
 from civitas.faces.http.links import base_url, with_query
 from civitas.faces.http.units import Reading
+from civitas.faces.rest.pages import known_totals
 from civitas.faces.rest.parameters import Parameters
 from civitas.kit import clock
 from civitas.kit.errors import Invalid, Limited
@@ -80,8 +81,12 @@ async def list_images(request: Request, actor: Viewer, session: Reading) -> dict
         "nextPage": with_query(request, cursor=found.next_cursor, page=None) if found.next_cursor else None,
         "currentPage": page or 1,
         "pageSize": limit,
-        "totalItems": None,
-        "totalPages": None,
+        **known_totals(
+            before=offset,
+            shown=len(found.items[:limit]),
+            page=page or 1,
+            more=found.next_cursor is not None,
+        ),
     }
     return {"items": [told(image, base) for image in found.items[:limit]], "metadata": metadata}
 

@@ -23,3 +23,11 @@ def page_metadata(request: Request, *, total: int, limit: int, page: int) -> dic
         "nextPage": with_query(request, page=str(page + 1)) if page < pages else None,
         "prevPage": with_query(request, page=str(page - 1)) if 1 < page <= pages + 1 else None,
     }
+
+
+def known_totals(*, before: int, shown: int, page: int, more: bool) -> dict[str, int]:
+    """`totalItems` and `totalPages` of a list that is not counted: what is certain so far, exact on its last page.
+
+    Whole numbers always: clients in typed languages cannot read a null there, others fail when the keys are missing.
+    """
+    return {"totalItems": before + shown + more, "totalPages": page + more}
