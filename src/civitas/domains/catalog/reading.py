@@ -1,0 +1,322 @@
+"""What the public API and the pages read of the catalogue, over the pool of bare connections.
+
+Every function is one statement; a search with words is two, the first looking the words up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+import psycopg
+
+from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor
+from civitas.domains.catalog import documents, listing, search, walking, words
+from civitas.domains.catalog.listing import Filters, Sort
+from civitas.domains.catalog.search import Query, Vocabulary
+from civitas.domains.catalog.walking import Reach
+from civitas.infra.db.readpool import ReadPool
+from civitas.kit.errors import Invalid, NotFound, Unauthorised
+from civitas.kit.sql import statements
+
+_NAMED = statements("civitas.domains.catalog", "reads.sql")
+_SAFE = {name: sql.replace("${body}", "d.safe") for name, sql in _NAMED.items()}
+_FULL = {name: sql.replace("${body}", 'coalesce(d."full", d.safe)') for name, sql in _NAMED.items()}
+
+MAX_HASHES: Final = 10_000
+# Above every other character: ends the range of words with a prefix.
+LAST = chr(0x10FFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """Documents as they lie in the database, commas between them, to be completed with the host that answers."""
+
+    text: str
+    stats: str
+    mask: int
+    next_cursor: str | None = None
+    count: int = 0
+
+    def json(self, base: str) -> str:
+        """The JSON of the documents, commas between them. `base` is `https://host` without a slash."""
+        if self.mask in (SAFE_MASK, ALL_MASK):
+            return documents.complete(self.text, self.stats, base)
+        return ",".join(orjson.dumps(found).decode() for found in self.objects(base))
+
+    def objects(self, base: str) -> list[dict[str, Any]]:
+        """Each document parsed."""
+        found: list[dict[str, Any]] = orjson.loads(f"[{documents.complete(self.text, self.stats, base)}]")
+        if self.mask in (SAFE_MASK, ALL_MASK):
+            return found
+        return [documents.only_levels(document, self.mask) for document in found]
+
+
+def _made(rows: Sequence[tuple[Any, ...]], mask: int) -> Documents:
+    text = ",".join(row[0] for row in rows)
+    return Documents(text, documents.STATS.join(row[1] for row in rows), mask, count=len(rows))
+
+
+def _by_mask(mask: int) -> Mapping[str, str]:
+    return _SAFE if mask & ~SAFE_MASK == 0 else _FULL
+
+
+async def models(
+    reads: ReadPool,
+    actor: Actor,
+    filters: Filters,
+    *,
+    sort: Sort | None = None,
+    limit: int = 100,
+    cursor: str | None = None,
+    offset: int = 0,
+    reach: Reach = walking.USUAL,
+) -> Documents:
+    """One page of models. Without `sort`, words of a query order by relevance, anything else by rating.
+
+    What the viewer hides is left out. Raises Invalid (`bad_cursor`, `bad_limit`), Unauthorised for favourites
+    and hidden models of a stranger.
+    """
+    if not 0 <= limit <= listing.MAX_LIMIT:
+        raise Invalid(f"A page has 0 to {listing.MAX_LIMIT} models.", code="bad_limit")
+    if (filters.favourites or filters.hidden) and not actor.signed_in:
+        raise Unauthorised(
+            "Sign in, or send an API key, to list your favourites or what you hide.", code="sign_in_needed"
+        )
+    mask = filters.mask & actor.mask
+    query = filters.query
+    if limit == 0 or mask == 0 or (query is not None and _finds_nothing(query)):
+        return Documents("", "", mask)
+    has_text = query is not None and query.has_text
+    sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
+    vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
+    page = listing.page_statement(
+        filters,
+        actor,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+        offset=offset,
+        vocabulary=vocabulary,
+        reach=reach,
+    )
+    run = planned if page.planned else fetched
+    text, stats, total, tier, key, model_id = (await run(reads, page.statement, page.params))[0]
+    if text is None:
+        return Documents("", "", mask)
+    following = None
+    if total > limit:
+        relevance = sort is Sort.RELEVANCE and has_text
+        keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
+        following = listing.cursor_of(keyed, tier, key, model_id, relevance=relevance)
+    return Documents(text, stats, mask, following, min(total, limit))
+
+
+def _finds_nothing(query: Query) -> bool:
+    return any(not search.is_hash(value) for value in query.wanted.hashes)
+
+
+async def fetched(reads: ReadPool, statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement whose plan does not depend on its values: it is prepared and its plan kept."""
+    return await reads.fetch(statement, params)
+
+
+async def planned(reads: ReadPool, statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Run a statement planned for these very values, because the best plan depends on how common they are."""
+    async with reads.connection() as connection:
+        cursor = await psycopg.AsyncClientCursor(connection).execute(statement.encode(), params)
+        rows: list[tuple[Any, ...]] = await cursor.fetchall()
+        return rows
+
+
+async def _vocabulary(reads: ReadPool, query: Query) -> Vocabulary:
+    pairs = search.near_forms(query.wanted.words)
+    if not pairs:
+        return search.judge(query, [])
+    rows = await reads.fetch(
+        _SAFE["known_words"],
+        {
+            "words": [word for word, _ in pairs],
+            "forms": [form for _, form in pairs],
+            "last": query.wanted.words[-1],
+        },
+    )
+    return search.judge(query, rows)
+
+
+async def model(reads: ReadPool, model_id: int, *, mask: int = SAFE_MASK) -> Documents:
+    """One public model or its tombstone. Raises NotFound (`model_not_found`)."""
+    rows = await reads.fetch(_by_mask(mask)["model_by_id"], {"id": model_id})
+    if not rows:
+        raise NotFound(f"Model {model_id} was not found.", code="model_not_found")
+    return _made(rows, mask)
+
+
+async def version(reads: ReadPool, version_id: int, *, mask: int = SAFE_MASK) -> Documents:
+    """One public version or its tombstone. Raises NotFound (`version_not_found`)."""
+    rows = await reads.fetch(_by_mask(mask)["version_by_id"], {"id": version_id})
+    if not rows:
+        raise NotFound(f"Model version {version_id} was not found.", code="version_not_found")
+    return _made(rows, mask)
+
+
+async def mini(reads: ReadPool, version_id: int, *, base: str) -> dict[str, Any]:
+    """The short form of a version for tools (FEATURES R4). Raises NotFound (`version_not_found`)."""
+    found = (await version(reads, version_id)).objects(base)[0]
+    file = next((f for f in found["files"] if f["primary"]), None)
+    return {
+        "id": found["id"],
+        "modelId": found["modelId"],
+        "air": found["air"],
+        "name": found["name"],
+        "versionName": found["name"],
+        "modelName": found["model"]["name"],
+        "type": found["model"]["type"],
+        "baseModel": found["baseModel"],
+        "availability": found["availability"],
+        "publishedAt": found["publishedAt"],
+        "size": file["sizeKB"] if file else None,
+        "fileType": file["type"] if file else None,
+        "fileName": file["name"] if file else None,
+        "hashes": file["hashes"] if file else {},
+        "downloadUrls": [f["downloadUrl"] for f in found["files"]],
+        "downloadUrl": found["downloadUrl"],
+        "format": file["format"] if file else None,
+        "canGenerate": found["supportsGeneration"],
+        "isFeatured": False,
+        "requireAuth": found["requireAuth"],
+        "checkPermission": found["availability"] == "EarlyAccess" or found["usageControl"] != "Download",
+        "earlyAccessEndsAt": found["earlyAccessEndsAt"],
+        "freeTrialLimit": None,
+        "additionalResourceCharge": False,
+        "minor": found["model"]["minor"],
+        "sfwOnly": found["model"]["sfwOnly"],
+    }
+
+
+def checked_hash(value: str) -> str:
+    """A hash in upper case. Raises Invalid (`bad_hash`) for what cannot be one."""
+    upper = value.strip().upper()
+    if not search.is_hash(upper):
+        raise Invalid(
+            "This is not a hash that we know: send 8 (AutoV1, CRC32), 10 (AutoV2), 12 (AutoV3) or 64 (SHA256, "
+            "BLAKE3) hexadecimal digits.",
+            code="bad_hash",
+            details={"hash": value[:80], "length": len(value)},
+        )
+    return upper
+
+
+async def version_by_hash(reads: ReadPool, value: str, *, mask: int = SAFE_MASK) -> Documents:
+    """The version that a file with this hash, of any kind and case, belongs to; the earliest of several.
+
+    Deleted ones still answer. Raises Invalid (`bad_hash`), NotFound (`hash_not_found`).
+    """
+    rows = await reads.fetch(_by_mask(mask)["version_by_hash"], {"hash": checked_hash(value)})
+    if not rows:
+        raise NotFound("Model not found: no public file has this hash.", code="hash_not_found")
+    return _made(rows, mask)
+
+
+async def versions_by_hashes(reads: ReadPool, values: Sequence[str], *, mask: int = SAFE_MASK) -> Documents:
+    """The versions of up to 100 hashes, in their order; hashes that nobody has are passed over."""
+    hashes = list(dict.fromkeys(checked_hash(value) for value in values))
+    return _made(await reads.fetch(_by_mask(mask)["versions_by_hashes"], {"hashes": hashes}), mask)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Whose bytes have a hash (upper case)."""
+
+    hash: str
+    version_id: int
+    model_id: int
+
+
+async def ids_by_hashes(reads: ReadPool, values: Sequence[str]) -> list[Named]:
+    """Who has each of up to `MAX_HASHES` hashes, one answer a hash, in order of the hashes; one statement.
+
+    What cannot be a hash is passed over like one that nobody has: callers send whole folders.
+    """
+    hashes = sorted({upper for value in values if search.is_hash(upper := value.upper())})
+    found: dict[str, tuple[bool, int, int]] = {}
+    for value, version_id, model_id, state in await reads.fetch(_SAFE["ids_by_hashes"], {"hashes": hashes}):
+        key = (state == "tombstone", version_id, model_id)
+        if value not in found or key < found[value]:
+            found[value] = key
+    return [Named(value, *found[value][1:]) for value in hashes if value in found]
+
+
+async def tensor_metadata(reads: ReadPool, file_id: int) -> dict[str, Any]:
+    """What a public file's header says. Raises NotFound (`file_not_found`, `no_header`)."""
+    rows = await reads.fetch(_SAFE["tensor_metadata"], {"id": file_id})
+    if not rows:
+        raise NotFound(f"File {file_id} was not found.", code="file_not_found")
+    number, version_id, name, format_, architecture, training, metadata, tensors, count, parameters = rows[0]
+    if tensors is None:
+        raise NotFound(
+            "No header was found in this file: only safetensors and GGUF files have one that we read.",
+            code="no_header",
+        )
+    return {
+        "fileId": number,
+        "modelVersionId": version_id,
+        "name": name,
+        "format": format_,
+        "architecture": architecture,
+        "training": training,
+        "metadata": metadata,
+        "tensorCount": count,
+        "parameterCount": parameters,
+        "tensors": tensors,
+    }
+
+
+async def suggest(
+    reads: ReadPool, actor: Actor, text: str, *, mask: int = SAFE_MASK, limit: int = 5
+) -> list[dict[str, Any]]:
+    """Models, creators and tags whose names begin like `text`, the most used first: for a palette.
+
+    Each is {"kind": "model" | "creator" | "tag", "id", "name", "detail", "count"}. Raises Invalid
+    (`query_too_long`).
+    """
+    if len(text) > search.MAX_QUERY:
+        raise Invalid("This is too long to search for.", code="query_too_long")
+    found = words.split(text.lstrip("#@"))
+    if not found:
+        return []
+    parts = [f"'={word}'" for word in found[:-1]] + [f"'={found[-1]}':*"]
+    prefix, tag = text.strip().lstrip("@").lower(), " ".join(found)
+    params = {
+        "mask": mask & actor.mask,
+        "query": " & ".join(parts),
+        "limit": limit,
+        "prefix": prefix,
+        "beyond": prefix + LAST,
+        "words": tag,
+        "words_beyond": tag + LAST,
+        "viewer": actor.id,
+    }
+    hidden, people = ("", "") if actor.id is None else (_HIDDEN, _HIDDEN_PEOPLE)
+    statement = _SAFE["suggest"].replace("${hidden}", hidden).replace("${hidden_people}", people)
+    if actor.id is None:
+        del params["viewer"]
+    rows = await planned(reads, statement, params)
+    return [
+        {"kind": kind, "id": number, "name": name, "detail": detail, "count": count}
+        for kind, number, name, detail, count in rows
+    ]
+
+
+_HIDDEN = (
+    "AND NOT EXISTS (SELECT FROM model_engagements e WHERE e.person_id = %(viewer)s::bigint "
+    "AND e.model_id = l.model_id AND e.kind = 'hide') "
+    "AND NOT EXISTS (SELECT FROM follows f WHERE f.person_id = %(viewer)s::bigint "
+    "AND f.target_id = l.person_id AND f.kind IN ('hide', 'block'))"
+)
+_HIDDEN_PEOPLE = (
+    "AND NOT EXISTS (SELECT FROM follows f WHERE f.person_id = %(viewer)s::bigint "
+    "AND f.target_id = p.id AND f.kind IN ('hide', 'block'))"
+)
