@@ -177,7 +177,7 @@ async def test_a_fork_and_a_merge_name_where_they_come_from(client: Client) -> N
     await story.new_program(client, username="first_maker")
     source, source_version = await story.published(client, name="Stone Song")
     closed, _ = await story.published(client, name="Closed", allowDerivatives=False)
-    other, other_version = await story.published(client, name="River Song")
+    _, other_version = await story.published(client, name="River Song")
     await story.new_program(client, username="second_maker")
     refused = await client.post(f"{API}/models/{closed}/fork")
     assert refused.status_code == 403 and refused.json()["code"] == "no_derivatives"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from civitas.domains.accounts.types import Actor
+from civitas.domains.accounts.types import SAFE_MASK, Actor
 from civitas.domains.catalog.documents import image_path
 from civitas.domains.catalog.reading import LAST, planned
 from civitas.domains.catalog.types import Mode, UsageControl
@@ -59,11 +59,17 @@ async def creators(
     return items, int(total[0][0])
 
 
-async def tags(reads: ReadPool, *, query: str, limit: int, page: int) -> tuple[list[tuple[str, int]], int]:
-    """(name, models) of tags in use, the most used first, and how many there are (counted to 100,000)."""
+async def tags(
+    reads: ReadPool, actor: Actor, *, query: str, limit: int, page: int
+) -> tuple[list[tuple[str, int]], int]:
+    """(name, models) of tags in use, the most used first, and how many there are (counted to 100,000).
+
+    What only mature models carry is for those who asked to see such models.
+    """
+    column = "safe_count" if actor.mask & ~SAFE_MASK == 0 else "model_count"
     params = _prefix(query)
-    rows = await planned(reads, SQL["tags"], params | _window(limit, page))
-    total = await planned(reads, SQL["count_tags"], params)
+    rows = await planned(reads, SQL["tags"].replace("${tag_count}", column), params | _window(limit, page))
+    total = await planned(reads, SQL["count_tags"].replace("${tag_count}", column), params)
     return [(name, count) for name, count in rows], int(total[0][0])
 
 

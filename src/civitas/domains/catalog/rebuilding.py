@@ -122,7 +122,7 @@ async def owner_document(
         own = await _fetch(connection, "stats_of_model", {"id": model_id})
         by_version = dict(await _fetch(connection, "stats_of_versions", {"id": model_id}))
         stats = STATS.join([own[0][0], *(by_version[key] for key in versions)])
-        return complete(texts.full or texts.safe, stats, base)
+        return complete(texts.full or texts.safe, stats, base).decode()
     return None
 
 

@@ -207,13 +207,18 @@ class Tag(Base):
     """A word that models carry."""
 
     __tablename__ = "tags"
-    __table_args__ = (Index("ix_tags_model_count_id", "model_count", "id"),)
+    __table_args__ = (
+        Index("ix_tags_model_count_id", "model_count", "id"),
+        Index("ix_tags_safe_count_id", "safe_count", "id"),
+    )
 
     id: Mapped[BigId]
     # Folded, at most 60 characters; compared by bytes, so that prefixes are ranges.
     name: Mapped[str] = mapped_column(String(collation="C"), unique=True)
     is_category: Mapped[bool] = mapped_column(server_default=FALSE)
+    # Listed models that carry it: all, and those that viewers of safe levels may see.
     model_count: Mapped[int] = mapped_column(server_default=ZERO)
+    safe_count: Mapped[int] = mapped_column(server_default=ZERO)
 
 
 class ModelTag(Base):

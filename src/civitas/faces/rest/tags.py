@@ -28,7 +28,7 @@ async def list_tags(
     """Tags that public models carry, the most used first."""
     await take(request, "read")
     base = base_url(request)
-    found, total = await directory.tags(state_of(request).reads, query=query, limit=limit, page=page)
+    found, total = await directory.tags(state_of(request).reads, actor, query=query, limit=limit, page=page)
     items = [
         {"name": name, "modelCount": count, "link": f"{base}/api/v1/models?tag={quote(name)}"}
         for name, count in found

@@ -51,7 +51,7 @@ async def show(request: Request, actor: Visitor) -> Response:
     asked = request.query_params.get("page", "1")
     page = min(int(asked), LAST_PAGE) if asked.isascii() and asked.isdigit() and 0 < len(asked) < 6 else 1
     page = max(1, page)
-    found, total = await directory.tags(state_of(request).reads, query=q, limit=PAGE, page=page)
+    found, total = await directory.tags(state_of(request).reads, actor, query=q, limit=PAGE, page=page)
     known = {category.key: category.name for category in categories()}
     words = _sized([(name, name, count) for name, count in found if name not in known])
     heads = _sized([(known[name], name, count) for name, count in found if name in known])

@@ -207,10 +207,12 @@ def _tags_and_previews() -> None:
         sa.Column("name", sa.String(collation="C"), nullable=False),
         sa.Column("is_category", sa.Boolean(), server_default=FALSE, nullable=False),
         sa.Column("model_count", sa.BigInteger(), server_default=ZERO, nullable=False),
+        sa.Column("safe_count", sa.BigInteger(), server_default=ZERO, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_tags"),
         sa.UniqueConstraint("name", name="uq_tags_name")
     )
     op.create_index("ix_tags_model_count_id", "tags", ["model_count", "id"])
+    op.create_index("ix_tags_safe_count_id", "tags", ["safe_count", "id"])
     op.create_table("model_tags",
         sa.Column("model_id", sa.BigInteger(), nullable=False),
         sa.Column("tag_id", sa.BigInteger(), nullable=False),

@@ -126,7 +126,7 @@ def _words() -> None:
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("key", BYTEWISE, nullable=False),
         sa.Column("change", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("kind IN ('word', 'tag', 'person')", name="ck_count_changes_kind"),
+        sa.CheckConstraint("kind IN ('word', 'tag', 'safe tag', 'person')", name="ck_count_changes_kind"),
         sa.PrimaryKeyConstraint("id", name="pk_count_changes"),
     )
 

@@ -28,7 +28,7 @@ SELECT p.* FROM version_previews p JOIN model_versions v ON v.id = p.version_id
  ORDER BY p.version_id, p.position, p.image_id;
 
 -- name: listed_before
-SELECT model_id, person_id, facets, tsvector_to_array(terms)
+SELECT person_id, level, facets, tsvector_to_array(terms)
   FROM model_listings WHERE model_id = ANY(%(ids)s);
 
 -- name: write_models

@@ -61,10 +61,11 @@ UNION ALL
     AND p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s ${hidden_people}
   ORDER BY p.model_count DESC, p.id LIMIT %(limit)s)
 UNION ALL
-(SELECT 'tag', t.id, t.name, NULL, t.model_count
-   FROM tags t
-  WHERE t.model_count > 0 AND t.name >= %(words)s AND t.name < %(words_beyond)s
-  ORDER BY t.model_count DESC, t.id DESC LIMIT %(limit)s);
+(SELECT 'tag', t.id, t.name, NULL, t.models
+   FROM (SELECT id, name, CASE WHEN %(mask)s::bigint > 3 THEN model_count ELSE safe_count END AS models
+           FROM tags WHERE name >= %(words)s AND name < %(words_beyond)s) t
+  WHERE t.models > 0
+  ORDER BY t.models DESC, t.id DESC LIMIT %(limit)s);
 
 -- name: creators
 SELECT p.username, p.avatar_key, p.model_count
@@ -81,15 +82,15 @@ SELECT count(*) FROM (
      LIMIT 100000) counted;
 
 -- name: tags
-SELECT t.name, t.model_count FROM tags t
- WHERE t.model_count > 0
+SELECT t.name, t.${tag_count} FROM tags t
+ WHERE t.${tag_count} > 0
    AND (%(prefix)s = '' OR (t.name >= %(prefix)s AND t.name < %(beyond)s))
- ORDER BY t.model_count DESC, t.id DESC LIMIT %(limit)s OFFSET %(offset)s;
+ ORDER BY t.${tag_count} DESC, t.id DESC LIMIT %(limit)s OFFSET %(offset)s;
 
 -- name: count_tags
 SELECT count(*) FROM (
     SELECT FROM tags t
-     WHERE t.model_count > 0
+     WHERE t.${tag_count} > 0
        AND (%(prefix)s = '' OR (t.name >= %(prefix)s AND t.name < %(beyond)s))
      LIMIT 100000) counted;
 

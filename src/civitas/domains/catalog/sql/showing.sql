@@ -79,8 +79,10 @@ SELECT ${body}, d.stats
 -- name: front
 -- What the front page chooses its shelves from: categories, base models of what is new, who published lately.
 SELECT (SELECT jsonb_agg(jsonb_build_array(t.name, t.model_count))
-          FROM (SELECT name, model_count FROM tags
-                 WHERE is_category AND model_count > 0 ORDER BY model_count DESC, id DESC LIMIT 16) t),
+          FROM (SELECT name, models AS model_count
+                  FROM (SELECT id, name, CASE WHEN %(mask)s::int > 3 THEN model_count ELSE safe_count END AS models
+                          FROM tags WHERE is_category) c
+                 WHERE models > 0 ORDER BY models DESC, id DESC LIMIT 16) t),
        (SELECT jsonb_agg(jsonb_build_array(b.name, b.models))
           FROM (SELECT substr(f.facet, 3) AS name, count(*) AS models
                   FROM (SELECT unnest(l.facets) AS facet
