@@ -155,14 +155,14 @@ async def list_models(request: Request) -> Response:
     return _answer(request, actor, f'{{"items":[{items}],"metadata":{orjson.dumps(metadata).decode()}}}')
 
 
-def _items(request: Request, found: Documents, *, only_primary: bool) -> bytes:
+def _items(request: Request, found: Documents, *, only_primary: bool) -> str:
     if not only_primary:
         return found.json(base_url(request))
     models = found.objects(base_url(request))
     for model in models:
         for version in model["modelVersions"]:
             version["files"] = [file for file in version["files"] if file["primary"]]
-    return orjson.dumps(models)[1:-1]
+    return orjson.dumps(models).decode()[1:-1]
 
 
 async def get_model(request: Request) -> Response:
@@ -217,7 +217,7 @@ async def post_by_hash(request: Request) -> Response:
     hashes = await _hashes(request, MAX_BATCH)
     mask = _mask(Parameters(request.query_params), actor)
     found = await reading.versions_by_hashes(state_of(request).reads, hashes, mask=mask)
-    body = b"[" + found.json(base_url(request)) + b"]"
+    body = f"[{found.json(base_url(request))}]"
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store", "Vary": _VARY})
 
 
