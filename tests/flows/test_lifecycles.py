@@ -202,7 +202,7 @@ async def test_a_fork_and_a_merge_name_where_they_come_from(client: Client) -> N
     graph = ok(await client.get(f"{API}/models/{source}/lineage"))
     assert {node.get("modelId") for node in graph["nodes"]} >= {source, fork["id"]}
     origins = ok(await client.get(f"{API}/model-versions/{draft['id']}/lineage"))
-    assert len(origins["merge"]["steps"]) == 2 and len(origins["derivedFrom"]) == 2
+    assert len(origins["merge"]) == 2 and len(origins["parents"]) == 2
     both = ok(
         await client.get(
             f"{API}/model-versions/compare", params={"left": source_version, "right": draft["id"]}
