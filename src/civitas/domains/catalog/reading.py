@@ -40,15 +40,17 @@ class Documents:
     next_cursor: str | None = None
     count: int = 0
 
-    def json(self, base: str) -> str:
+    def json(self, base: str) -> bytes:
         """The JSON of the documents, commas between them. `base` is `https://host` without a slash."""
         if self.mask in (SAFE_MASK, ALL_MASK):
             return documents.complete(self.text, self.stats, base)
-        return ",".join(orjson.dumps(found).decode() for found in self.objects(base))
+        return b",".join(orjson.dumps(found) for found in self.objects(base))
 
     def objects(self, base: str) -> list[dict[str, Any]]:
         """Each document parsed."""
-        found: list[dict[str, Any]] = orjson.loads(f"[{documents.complete(self.text, self.stats, base)}]")
+        found: list[dict[str, Any]] = orjson.loads(
+            b"[" + documents.complete(self.text, self.stats, base) + b"]"
+        )
         if self.mask in (SAFE_MASK, ALL_MASK):
             return found
         return [documents.only_levels(document, self.mask) for document in found]

@@ -152,17 +152,17 @@ async def list_models(request: Request) -> Response:
         "pageSize": limit,
         **known_totals(before=offset, shown=found.count, page=page, more=following is not None),
     }
-    return _answer(request, actor, f'{{"items":[{items}],"metadata":{orjson.dumps(metadata).decode()}}}')
+    return _answer(request, actor, b'{"items":[' + items + b'],"metadata":' + orjson.dumps(metadata) + b"}")
 
 
-def _items(request: Request, found: Documents, *, only_primary: bool) -> str:
+def _items(request: Request, found: Documents, *, only_primary: bool) -> bytes:
     if not only_primary:
         return found.json(base_url(request))
     models = found.objects(base_url(request))
     for model in models:
         for version in model["modelVersions"]:
             version["files"] = [file for file in version["files"] if file["primary"]]
-    return orjson.dumps(models).decode()[1:-1]
+    return orjson.dumps(models)[1:-1]
 
 
 async def get_model(request: Request) -> Response:
@@ -217,7 +217,7 @@ async def post_by_hash(request: Request) -> Response:
     hashes = await _hashes(request, MAX_BATCH)
     mask = _mask(Parameters(request.query_params), actor)
     found = await reading.versions_by_hashes(state_of(request).reads, hashes, mask=mask)
-    body = f"[{found.json(base_url(request))}]"
+    body = b"[" + found.json(base_url(request)) + b"]"
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store", "Vary": _VARY})
 
 

@@ -55,7 +55,7 @@ STATS = {"downloadCount", "favoriteCount", "commentCount", "ratingCount", "ratin
 
 async def read_model(reads: BoundReads, model_id: int, mask: int = 3) -> dict[str, Any]:
     found = await reading.model(reads, model_id, mask=mask)
-    text = found.json(BASE)
+    text = found.json(BASE).decode()
     assert "\x01" not in text and "\x02" not in text
     parsed: dict[str, Any] = json.loads(text)
     return parsed
