@@ -247,6 +247,8 @@ async def test_another_row_without_script(client: Client) -> None:
 async def test_versions_are_suggested_by_the_name_of_their_model(client: Client) -> None:
     person = await member(client)
     async with client.house.database.unit() as session:
-        version = await make_version(session, await make_model(session, person, name="Walnut ink"), name="two")
+        version = await make_version(
+            session, await make_model(session, person, name="Walnut ink"), name="two"
+        )
     answer = await client.get("/models/versions/suggest", params={"a": "walnut"}, headers=HTMX)
     assert f'<option value="{version}">Walnut ink · two' in answer.text

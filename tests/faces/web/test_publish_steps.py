@@ -75,7 +75,9 @@ async def test_nothing_chosen_is_told(client: Client, files: dict[str, object]) 
 async def test_a_held_file_is_explained_with_its_reasons(client: Client) -> None:
     person, model_id, version_id = await draft(client)
     async with client.house.database.unit() as session:
-        file_id = await make_file(session, version_id, scan_status="dangerous", scan_message="It runs os.system.")
+        file_id = await make_file(
+            session, version_id, scan_status="dangerous", scan_message="It runs os.system."
+        )
     page = await client.page(steps(model_id, version_id, "files"))
     assert "Loading it would run code" in page.text
     studio = await client.page("/studio")
@@ -91,7 +93,13 @@ async def test_files_are_named_chosen_and_removed(client: Client) -> None:
         first = await make_file(session, version_id, name="a.safetensors")
         second = await make_file(session, version_id, name="b.safetensors")
     path = steps(model_id, version_id, "files")
-    fields = {"name": "c.safetensors", "type": "Model", "format": "SafeTensor", "fp": "bf16", "size": "pruned"}
+    fields = {
+        "name": "c.safetensors",
+        "type": "Model",
+        "format": "SafeTensor",
+        "fp": "bf16",
+        "size": "pruned",
+    }
     await client.submit(f"{path}/{second}", **fields)
     await client.submit(f"{path}/{second}/primary")
     file = await one(client, ModelFile, id=second)
@@ -113,7 +121,12 @@ async def test_what_the_file_says_is_taken_over_on_request(client: Client) -> No
         session.add(
             FileHeader(
                 file_id=file_id,
-                architecture={"baseModel": "SD 1.5", "kind": "LoRA", "confidence": 0.9, "triggerWords": ["sumi"]},
+                architecture={
+                    "baseModel": "SD 1.5",
+                    "kind": "LoRA",
+                    "confidence": 0.9,
+                    "triggerWords": ["sumi"],
+                },
                 training={"steps": 900, "tags": [{"tag": "Ink Wash", "count": 3}]},
                 metadata_={},
                 tensors=[],

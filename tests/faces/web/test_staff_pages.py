@@ -49,7 +49,12 @@ async def test_only_staff_come_in(client: Client) -> None:
 
 async def test_members_cannot_rule(client: Client) -> None:
     person = await story.new_member(client)
-    for path in ("/staff/people/1/ban", "/staff/models/1/approve", "/staff/files/1/rescan", "/staff/tasks/1/retry"):
+    for path in (
+        "/staff/people/1/ban",
+        "/staff/models/1/approve",
+        "/staff/files/1/rescan",
+        "/staff/tasks/1/retry",
+    ):
         assert (await client.submit(path, reason="because")).status_code == 403, path
     await staff(client)
     assert (await client.submit("/staff/tasks/1/retry")).status_code == 403
@@ -66,7 +71,7 @@ async def test_held_files_with_reasons_and_another_scan(client: Client) -> None:
             FileScan(
                 file_id=file_id, verdict="suspicious", duration_s=0.1, scanners={},
                 checks=[{"name": "pickle", "verdict": "suspicious", "reason": "It asks for numpy.oddity."}],
-                imports=[{"module": "numpy", "name": "oddity"}],
+                imports=[{"name": "numpy.oddity", "judgement": "suspicious"}],
             )
         )  # fmt: skip
     await staff(client)

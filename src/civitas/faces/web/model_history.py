@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -64,6 +64,10 @@ _VERDICTS: Final = {
 }  # fmt: skip
 
 
+_EDITS: Final = frozenset({"edited", "version_edited"})
+SITTING: Final = timedelta(minutes=30)
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One line of the timeline; `note` is what somebody wrote."""
@@ -100,8 +104,28 @@ async def show(
     next_href = None
     if found.next_cursor:
         next_href = f"/models/{model_id}/history?cursor={quote(found.next_cursor)}"
-    page = HistoryPage(frame, tuple(told(line, names) for line in found.items), next_href)
+    page = HistoryPage(frame, tuple(told(line, names) for line in together(found.items)), next_href)
     return render(request, "publish/history.html", page, block="timeline")
+
+
+def together(lines: Sequence[HistoryLine]) -> list[HistoryLine]:
+    """The lines, edits of one sitting as one line: a draft is saved every few seconds while somebody writes."""
+    kept: list[HistoryLine] = []
+    for line in lines:
+        last = kept[-1] if kept else None
+        if last is not None and _one_sitting(last, line):
+            fields = {name: None for one in (line, last) for name in (one.details or {}).get("fields", ())}
+            kept[-1] = replace(last, details={**(last.details or {}), "fields": list(fields)})
+        else:
+            kept.append(line)
+    return kept
+
+
+def _one_sitting(later: HistoryLine, earlier: HistoryLine) -> bool:
+    same = (later.action, later.version_id, later.person_id) == (
+        earlier.action, earlier.version_id, earlier.person_id,
+    )  # fmt: skip
+    return same and later.action in _EDITS and later.created_at - earlier.created_at < SITTING
 
 
 def told(line: HistoryLine, names: Mapping[int, str]) -> Happening:

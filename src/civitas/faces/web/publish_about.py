@@ -187,7 +187,7 @@ def _given(form: Entered, locked: set[str] | frozenset[str] = frozenset()) -> di
         "license_text": blank(form.get("license_text")),
         **{flag: form.flag(flag) for flag in _FLAGS},
     }
-    if form.get("checkpoint_type"):
+    if form.get("type") == ModelType.CHECKPOINT and form.get("checkpoint_type"):
         values["checkpoint_type"] = form.get("checkpoint_type")
     if not locked & set(licensing.FLAGS):
         values["license_tier"] = form.get("license_tier", "Custom")

@@ -99,7 +99,9 @@ async def show(
     """The files; a list that waits for a scan asks again, a little later each time."""
     async with state_of(request).database.reading() as session:
         page = await _read(request, session, creator, model_id, number, asked)
-    return render(request, "publish/files.html", page, block=LIST)
+    settled = page.wait is None and request.headers.get("hx-target") == "file-list"
+    headers = publish_frame.CHANGED if settled else None
+    return render(request, "publish/files.html", page, block=LIST, headers=headers)
 
 
 @router.post("/models/{model_id:int}/versions/{number:int}/files/{file_id:int}")
@@ -188,7 +190,7 @@ async def _done(request: Request, creator: Actor, model_id: int, number: int, do
         return redirect(request, here, kind="ok" if kind == "ok" else "danger", text=text)
     async with state_of(request).database.reading() as session:
         page = await _read(request, session, creator, model_id, number, 0)
-    headers = toast_header("ok" if kind == "ok" else "danger", text)
+    headers = toast_header("ok" if kind == "ok" else "danger", text) | publish_frame.CHANGED
     return render(request, "publish/files.html", page, block=LIST, headers=headers)
 
 
@@ -220,7 +222,7 @@ async def _read(
 async def _view(session: AsyncSession, creator: Actor, found: EditFile) -> FileView:
     checks = found.scan.checks if found.scan is not None else []
     status = found.row.scan_status
-    reasons = [str(check.get("reason")) for check in checks if check.get("verdict") not in ("clean", None)]
+    reasons = [_reason(check) for check in checks if check.get("verdict") not in ("clean", None)]
     twins = await files.duplicates(session, creator, file_id=found.row.id) if status != "pending" else ()
     return FileView(
         found=found,
@@ -230,6 +232,13 @@ async def _view(session: AsyncSession, creator: Actor, found: EditFile) -> FileV
         duplicates=tuple(twins[:5]),
         hashes=tuple(found.hashes.items()),
     )
+
+
+def _reason(check: Mapping[str, Any]) -> str:
+    """Why a check did not pass, with the names that it stumbled over."""
+    names = (check.get("details") or {}).get("names")
+    told = str(check.get("reason") or check.get("name") or "")
+    return f"{told} ({', '.join(map(str, names[:12]))})" if isinstance(names, list) and names else told
 
 
 def _offers(frame: Frame, guess: Suggestions | None) -> tuple[tuple[str, str, str], ...]:

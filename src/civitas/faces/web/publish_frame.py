@@ -25,6 +25,8 @@ from civitas.kit.errors import Fault, NotFound
 
 Place = Literal["about", "version", "origins", "files", "pictures", "review", "manage", "history"]
 LONGEST_TEXT: Final = 120_000
+# Tells the parts of the page around a list that what they count may have changed.
+CHANGED: Final = {"HX-Trigger-After-Settle": "publish-changed"}
 _VERSIONED: Final = frozenset({"version", "origins", "files", "pictures"})
 
 
@@ -104,6 +106,12 @@ class Frame:
         """How many lines of the checklist are open."""
         return sum(not todo.done for todo in self.todos)
 
+    @property
+    def here(self) -> tuple[Todo, ...]:
+        """What is open of the model and, on the pages of a version, of that one only."""
+        wanted = (None, self.version_id) if self.version else {todo.version_id for todo in self.todos}
+        return tuple(todo for todo in self.todos if not todo.done and todo.version_id in wanted)[:8]
+
     def to(self, place: Place) -> str:
         """The address of another step for the same version."""
         return href(place, self.model_id, self.version_id)
@@ -125,7 +133,9 @@ async def load(
     version = next((found for found in editing.versions if found.row.id == version_id), None)
     if version is None and version_id is not None:
         raise NotFound("This version was not found.", code="version_not_found")
-    shown = version or (editing.versions[0] if editing.versions else None)
+    first = editing.versions[0] if editing.versions else None
+    # A version that is only being begun has no files and pictures yet, whatever the others have.
+    shown = version or (first if place not in _VERSIONED else None)
     at: Place = place if place in _VERSIONED else "version"
     tabs = tuple(
         VersionTab(

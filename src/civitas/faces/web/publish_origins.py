@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fastapi import APIRouter, Request
@@ -108,7 +108,9 @@ async def save(request: Request, creator: Creator, model_id: int, number: int) -
             await publish_frame.load(session, creator, model_id=model_id, place="origins", version_id=number)
             await lineage.describe(session, creator, version_id=number, form=described)
     except (Invalid, Conflict) as fault:
-        failed = form.failed(fault, derivedFrom="derived_from")
+        # The rows repeat the names of their fields, so what is wrong is told above them, in a whole sentence.
+        told = publish_frame.fault_in_short(fault) if fault.code == "validation_failed" else fault.message
+        failed = replace(form, problem=told)
         return await _page(request, creator, model_id, number, failed, rows, status=forms.status_of(fault))
     text = "Where this version comes from is saved."
     return redirect(request, publish_frame.href("origins", model_id, number), text=text)

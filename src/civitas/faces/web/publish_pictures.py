@@ -75,7 +75,9 @@ async def show(
     """The pictures; a list that waits for decoding asks again, a little later each time."""
     async with state_of(request).database.reading() as session:
         page = await _read(request, session, creator, model_id, number, asked)
-    return render(request, "publish/pictures.html", page, block=LIST)
+    settled = page.wait is None and request.headers.get("hx-target") == "picture-list"
+    headers = publish_frame.CHANGED if settled else None
+    return render(request, "publish/pictures.html", page, block=LIST, headers=headers)
 
 
 @router.post("/models/{model_id:int}/versions/{number:int}/pictures/order")
@@ -144,7 +146,7 @@ async def _done(request: Request, creator: Actor, model_id: int, number: int, do
         return redirect(request, here, kind="danger" if failed else "ok", text=failed or text)
     async with state_of(request).database.reading() as session:
         page = await _read(request, session, creator, model_id, number, 0)
-    headers = toast_header("danger" if failed else "ok", failed or text)
+    headers = toast_header("danger" if failed else "ok", failed or text) | publish_frame.CHANGED
     return render(request, "publish/pictures.html", page, block=LIST, headers=headers)
 
 

@@ -180,7 +180,7 @@ _DEEDS: Final[dict[str, _Doing]] = {
 async def _person(
     request: Request, staff: Actor, person_id: int, form: Entered, fault: Fault | None = None
 ) -> Response:
-    if fault is not None and fault.code == "prove_again":
+    if fault is not None and fault.code in ("prove_again", "staff_only"):
         raise fault
     async with state_of(request).database.reading() as session:
         account = await queries.account(session, staff, person_id=person_id)
