@@ -14,7 +14,7 @@ from tests.factories.catalog import make_model, make_published_version, make_ver
 from tests.factories.http import Client
 
 from civitas.domains.accounts.types import Role
-from civitas.domains.catalog.tables import Model, ModelFile, ModelVersion, VersionParent
+from civitas.domains.catalog.tables import Model, ModelFile, ModelVersion, RecommendedResource, VersionParent
 
 
 async def change(client: Client, model: int, **columns: object) -> None:
@@ -183,6 +183,8 @@ async def test_what_is_too_mature_is_not_in_the_page(client: Client) -> None:
     assert "Mature work" not in page.text
     assert "Very grown up" not in page.text
     assert "/img/" not in page.text
+    for part in ("compare", "lineage"):
+        assert "Mature work" not in (await client.page(f"/models/{model}/{part}")).text
     async with client.house.database.unit() as session:
         viewer = await make_actor(session, mature=True)
     await client.sign_in(viewer.id or 0)
@@ -250,6 +252,20 @@ async def test_lineage_and_attribution(client: Client) -> None:
     assert piece.text.lstrip().startswith('<div id="lineage-graph">')
     alone, _ = await publish(client, name="Alone")
     assert "Nothing is recorded" in (await client.page(f"/models/{alone}/lineage")).text
+
+
+async def test_relatives_that_are_too_mature_are_not_named(client: Client) -> None:
+    _, (parent,) = await publish(client, name="Mature work", level=8)
+    model, (child,) = await publish(client, name="Velvet Hours")
+    async with client.house.database.unit() as session:
+        session.add(VersionParent(version_id=child, parent_id=parent, relation="trained_on"))
+        session.add(RecommendedResource(version_id=child, resource_id=parent))
+    await change(client, model, forked_from_version_id=parent)
+    assert "Mature work" not in (await client.page(f"/models/{model}")).text
+    async with client.house.database.unit() as session:
+        viewer = await make_actor(session, mature=True)
+    await client.sign_in(viewer.id or 0)
+    assert (await client.page(f"/models/{model}")).text.count("Mature work") >= 3
 
 
 async def test_two_versions_side_by_side(client: Client) -> None:

@@ -89,6 +89,10 @@ class Frame:
         """Whether anybody with the link may see it."""
         return self.status == Status.PUBLISHED and self.availability != Availability.PRIVATE
 
+    def suits(self, actor: Actor) -> bool:
+        """Whether the viewer asked to see content of its level, or looks after it."""
+        return self.may_edit or not self.level or bool(self.level & actor.mask)
+
 
 async def frame(reads: ReadPool, actor: Actor, *, model_id: int) -> Frame:
     """A model as this viewer may see it. Raises NotFound (`model_not_found`) for what is not theirs to see.
@@ -96,7 +100,9 @@ async def frame(reads: ReadPool, actor: Actor, *, model_id: int) -> Frame:
     The document holds pictures of the viewer's levels only, and paths without a host.
     """
     body = "d.safe" if actor.mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
-    rows = await reads.fetch(_SQL["frame"].replace("${body}", body), {"id": model_id, "viewer": actor.id})
+    rows = await reads.fetch(
+        _SQL["frame"].replace("${body}", body), {"id": model_id, "viewer": actor.id, "mask": actor.mask}
+    )
     missing = NotFound(f"Model {model_id} was not found.", code="model_not_found")
     if not rows:
         raise missing

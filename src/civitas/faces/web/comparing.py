@@ -100,7 +100,7 @@ async def show(request: Request, actor: Visitor, model_id: ModelId) -> Response:
     """The comparison. `left` and `right` are version ids of any models; this model's newest two without them."""
     state = state_of(request)
     frame = await showing.frame(state.reads, actor, model_id=model_id)
-    if frame.dead or frame.document is None:
+    if frame.dead or frame.document is None or not frame.suits(actor):
         raise NotFound("There is nothing to compare here.", code="model_not_found")
     versions: Sequence[Mapping[str, Any]] = frame.document["modelVersions"]
     options = tuple((version["id"], version["name"]) for version in versions)

@@ -72,7 +72,7 @@ async def show(request: Request, actor: Visitor, model_id: ModelId, slug: str = 
     frame = await showing.frame(state.reads, actor, model_id=model_id)
     if frame.dead:
         return render(request, "model/tombstone.html", _tombstone(frame), status=410)
-    if not frame.may_edit and frame.level and not frame.level & actor.mask:
+    if not frame.suits(actor):
         context = Gate(level_name(frame.level), request.url.path)
         return render(request, "model/gate.html", context, headers={"X-Robots-Tag": "noindex"})
     document = await _document(request, actor, frame)
@@ -174,7 +174,7 @@ async def header(request: Request, actor: Visitor, model_id: ModelId, file_id: M
     """What the header of a file says: architecture, training, tags, tensors by the page."""
     reads = state_of(request).reads
     frame = await showing.frame(reads, actor, model_id=model_id)
-    if frame.dead or (frame.level and not frame.level & actor.mask and not frame.may_edit):
+    if frame.dead or not frame.suits(actor):
         raise NotFound("This file was not found.", code="file_not_found")
     told = await reading.tensor_metadata(reads, file_id)
     versions = {v["id"]: v["name"] for v in (frame.document or {}).get("modelVersions", ())}

@@ -20,7 +20,8 @@ SELECT m.id, m.person_id, m.name, m.type, m.status, m.mode, m.availability, m.or
          JOIN version_documents vd ON vd.version_id = v.id AND vd.state = 'public'
          JOIN models o ON o.id = v.model_id
          LEFT JOIN people c ON c.id = o.person_id
-        WHERE v.id = m.forked_from_version_id) f ON true
+        WHERE v.id = m.forked_from_version_id
+          AND (o.nsfw_level = 0 OR o.nsfw_level & %(mask)s::int <> 0)) f ON true
  WHERE m.id = %(id)s;
 
 -- name: version_extras
@@ -52,7 +53,7 @@ SELECT (SELECT jsonb_object_agg(f.id, jsonb_build_object(
           JOIN model_versions v ON v.id = r.resource_id
           JOIN models m ON m.id = v.model_id
           LEFT JOIN people c ON c.id = m.person_id
-         WHERE r.version_id = %(id)s),
+         WHERE r.version_id = %(id)s AND (m.nsfw_level = 0 OR m.nsfw_level & %(mask)s::int <> 0)),
        (SELECT jsonb_agg(jsonb_build_object(
                'relation', w.relation, 'note', w.note, 'air', w.air, 'versionId', v.id, 'version', v.name,
                'modelId', m.id, 'model', m.name, 'type', m.type, 'creator', c.username) ORDER BY w.id)
@@ -61,10 +62,12 @@ SELECT (SELECT jsonb_object_agg(f.id, jsonb_build_object(
           LEFT JOIN model_versions v ON v.id = d.version_id
           LEFT JOIN models m ON m.id = v.model_id
           LEFT JOIN people c ON c.id = m.person_id
-         WHERE w.version_id = %(id)s AND (w.air IS NOT NULL OR d.version_id IS NOT NULL)),
+         WHERE w.version_id = %(id)s
+           AND (w.air IS NOT NULL OR m.nsfw_level = 0 OR m.nsfw_level & %(mask)s::int <> 0)),
        (SELECT count(*) FROM version_parents w
           JOIN version_documents d ON d.version_id = w.version_id AND d.state = 'public'
-         WHERE w.parent_id = %(id)s);
+          JOIN models m ON m.id = d.model_id
+         WHERE w.parent_id = %(id)s AND (m.nsfw_level = 0 OR m.nsfw_level & %(mask)s::int <> 0));
 
 -- name: works_of
 -- Other models of a creator, the most downloaded first: ids only, their documents follow in one statement.
