@@ -227,11 +227,7 @@ async def post_ids_by_hash(request: Request) -> Response:
     hashes = await _hashes(request, reading.MAX_HASHES)
     found = await reading.ids_by_hashes(state_of(request).reads, hashes)
     return Response(
-        orjson.dumps(
-            [{"modelVersionId": one.version_id, "modelId": one.model_id, "hash": one.hash} for one in found]
-        ),
-        media_type="application/json",
-        headers={"Cache-Control": "no-store", "Vary": _VARY},
+        found, media_type="application/json", headers={"Cache-Control": "no-store", "Vary": _VARY}
     )
 
 
