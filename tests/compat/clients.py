@@ -18,6 +18,7 @@ import platformdirs
 from filelock import FileLock
 
 INSTALL_S = 420
+KEPT_HOMES = 2
 
 
 class NotInstallable(Exception):
@@ -134,8 +135,10 @@ class SeededHome:
         )  # fmt: skip
         if done.returncode:
             raise RuntimeError(f"Seeding failed:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-        for older in kept.iterdir():
-            if older.is_dir():
-                shutil.rmtree(older)
+        older = sorted(
+            (path for path in kept.iterdir() if path.is_dir()), key=lambda path: path.stat().st_ctime
+        )
+        for path in older[:-KEPT_HOMES]:
+            shutil.rmtree(path)
         # Owners and modes belong to a database's folder.
         subprocess.run(["cp", "-a", str(home), str(original)], check=True)

@@ -111,7 +111,7 @@ def test_page_numbers_work_and_end_where_cursors_begin(site: httpx.Client) -> No
 @pytest.mark.parametrize("path", ["/api/v1/models", "/api/v1/images", "/api/v1/tags", "/api/v1/creators"])
 def test_typed_clients_find_whole_numbers_in_every_lists_metadata(site: httpx.Client, path: str) -> None:
     """Stability Matrix reads them into plain integers, for which a null is an error."""
-    for params in ({"limit": 2}, {"limit": 100}, {"limit": 2, "page": 2}):
+    for params in ({"limit": 1}, {"limit": 100}, {"limit": 1, "page": 2}):
         found = read(site, path, **params)
         metadata, shown = found["metadata"], len(found["items"])
         numbers = ("totalItems", "currentPage", "pageSize", "totalPages")
@@ -189,6 +189,17 @@ def test_the_old_picture_list_has_its_own_types(site: httpx.Client) -> None:
         assert type(image["browsingLevel"]) is int and type(image["postId"]) is int
         assert all(type(value) is int for value in image["stats"].values())
         assert MOMENT.fullmatch(image["createdAt"])
+
+
+def test_lora_manager_asks_for_many_models_and_for_one_picture(world: World, site: httpx.Client) -> None:
+    with world.browser("civitai.red", headers=bearer(world) | {"Content-Type": "application/json"}) as red:
+        many = read(red, "/api/v1/models", ids=f"{seed.MAIN},{SHELF[0]},999999999", nsfw="true")
+        assert sorted(ids(many)) == [seed.MAIN, SHELF[0]]
+        assert all(type(model["allowCommercialUse"]) is list for model in many["items"])
+        image = read(red, f"/api/v1/model-versions/{seed.MAIN_V2}")["images"][0]
+        (found,) = read(red, "/api/v1/images", imageId=image["id"], nsfw="X", withMeta="true")["items"]
+        assert found["id"] == image["id"] and found["meta"]["prompt"].startswith("a paper boat")
+        assert found["url"].startswith("https://civitai.red/") and red.get(found["url"]).status_code == 200
 
 
 # Hashes.
