@@ -26,7 +26,11 @@ FAULT: dict[str, Any] = {
     "type": "object",
     "required": ["error", "code"],
     "properties": {
-        "error": {"type": "string", "description": "What happened and what to do, in one sentence."},
+        "error": {
+            "anyOf": [{"type": "string"}, {"type": "object"}],
+            "description": "What happened and what to do, in one sentence; in some reads the issues that "
+            "clients know from other hubs, with the sentence in `message`.",
+        },
         "message": {"type": "string"},
         "code": {"type": "string", "description": "Stable and machine-readable."},
         "fields": {"type": "object", "additionalProperties": {"type": "string"}},
