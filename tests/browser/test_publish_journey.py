@@ -202,6 +202,10 @@ def upload_cut_off(page: Page, file: Path) -> None:
     row = page.locator(".upload")
     expect(row.locator(".upload-state")).to_have_text("Uploading")
     expect(row.locator(".upload-figures")).to_contain_text("16.0 MB of 40.0 MB")
+    row.get_by_role("button", name="Pause").click()
+    expect(row.locator(".upload-state")).to_have_text("Paused")
+    row.get_by_role("button", name="Go on").click()
+    expect(row.locator(".upload-state")).to_have_text("Uploading")
     page.once("dialog", lambda dialog: dialog.accept())
     page.reload()
     expect(row.locator(".upload-state")).to_have_text("Interrupted")
@@ -249,7 +253,7 @@ def test_from_joining_to_a_public_model(page: Page, tmp_path: Path) -> None:
     assert serious(page) == []
     show_pictures(page)
     assert serious(page) == []
-    page.get_by_role("link", name="Review and publish").click()
+    page.locator("#publish-next").get_by_role("link", name="Review and publish").click()
     expect(page.get_by_role("button", name="Publish", exact=True)).to_be_enabled()
     assert serious(page) == []
     page.get_by_role("button", name="Publish", exact=True).click()

@@ -170,8 +170,7 @@ async def _states(session: AsyncSession, model_id: int) -> list[_State]:
     files = (
         select(
             ModelFile.version_id,
-            # What only accompanies a model is no file that could be published by itself.
-            func.sum(case((ModelFile.is_primary, 1), else_=0)).label("files"),
+            func.count().label("files"),
             func.sum(case((main & (ModelFile.scan_status == ScanStatus.CLEAN), 1), else_=0)).label("clean"),
             func.sum(case((main & (ModelFile.scan_status == ScanStatus.PENDING), 1), else_=0)).label(
                 "pending"

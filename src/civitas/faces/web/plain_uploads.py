@@ -83,7 +83,7 @@ async def send(request: Request, creator: Creator, model_id: int, number: int, k
 
 @router.get("/models/{model_id:int}/versions/{number:int}/{kind}/arrived")
 async def arrived(request: Request, creator: Creator, model_id: int, number: int, kind: Kind) -> Response:
-    """How far they are; the page asks again by itself until all are read."""
+    """How far they are, and the button that adds what is ready."""
     async with state_of(request).database.reading() as session:
         frame = await publish_frame.load(session, creator, model_id=model_id, place=kind, version_id=number)
         uploads = await _named(session, creator, request.query_params.getlist("id"))
