@@ -183,7 +183,10 @@ def _end_with_tests() -> None:
 
     def watch() -> None:
         sys.stdin.buffer.read()
-        os.kill(os.getpid(), signal.SIGTERM)
+        while True:
+            # Again and again: before uvicorn listens for it, one signal would be lost.
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.5)
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -41,6 +41,8 @@ class House:
     limiter: Limiter
     imaging: Imaging
     scanner: Scanner
+    # Whether a background process runs beside this one, so that tasks need not be run here.
+    background: bool = False
 
     def context(self) -> TaskContext:
         """What tasks of this process may use."""

@@ -150,7 +150,7 @@ class Supervisor:
     def _make_demo(self) -> None:
         """Fill an empty catalogue while the site already serves; it grows as the pictures are done."""
         self._demo = subprocess.Popen(
-            [sys.executable, "-m", "civitas.app.main", "demo", "create", "--if-empty"],
+            [sys.executable, "-m", "civitas.app.main", "demo", "create", "--if-empty", "--background"],
             env={**os.environ, SUPERVISOR: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             process_group=0,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress
 
+from civitas.app import schema
 from civitas.app.console import database_running, load_settings, out
 from civitas.app.demo import making, removing
 from civitas.app.house import open_house
@@ -19,15 +20,20 @@ app = typer.Typer(help="Demo content: make it, take it away.", no_args_is_help=T
 @app.command()
 def create(
     if_empty: Annotated[bool, typer.Option(help="Only when the catalogue holds nothing yet.")] = False,
+    background: Annotated[
+        bool, typer.Option(hidden=True, help="A background process runs the tasks.")
+    ] = False,
 ) -> None:
     """Make two creators and nine models, clearly marked, drawn and computed on this machine."""
     settings = load_settings()
     with database_running(settings) as dsn:
-        asyncio.run(_create(settings, dsn, if_empty))
+        schema.upgrade(dsn)
+        asyncio.run(_create(settings, dsn, if_empty, background))
 
 
-async def _create(settings: Settings, dsn: str, if_empty: bool) -> None:
+async def _create(settings: Settings, dsn: str, if_empty: bool, background: bool) -> None:
     async with open_house(settings, dsn) as house:
+        house.background = background
         if if_empty:
             async with house.database.reading() as session:
                 if await removing.count(session):

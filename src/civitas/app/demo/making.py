@@ -57,7 +57,7 @@ async def make(house: House, progress: Progress) -> int:
 
 async def _settle(house: House) -> None:
     """Everything that waits has run: by the background process when there is one, else here."""
-    if not await settled(house.context()):
+    if not await settled(house.context(), expected=house.background):
         await drain(house.context())
 
 

@@ -286,6 +286,4 @@ def _recipe(meta: Mapping[str, Any] | None) -> tuple[str, str | None]:
 
 
 def _sample(row: VersionPreview) -> Sample:
-    return Sample(
-        row.image_id, row.key, row.name, row.width, row.height, row.blurhash, row.nsfw_level
-    )
+    return Sample(row.image_id, row.key, row.name, row.width, row.height, row.blurhash, row.nsfw_level)

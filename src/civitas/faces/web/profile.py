@@ -136,7 +136,11 @@ async def decide(
     change = following.decide if wanted else following.undo
     await change(session, member, target_id=person.id, relation=relation)
     text = _SAID[relation, wanted].format(name=person.username)
-    back = form.get("back") if form.get("back").startswith(("/account/people", "/models/")) else f"/user/{person.username}"
+    back = (
+        form.get("back")
+        if form.get("back").startswith(("/account/people", "/models/"))
+        else f"/user/{person.username}"
+    )
     if request.headers.get("hx-target") != "person-actions":
         return redirect(request, back, text=text)
     return await _actions(request, member, session, person.username, text)

@@ -49,15 +49,15 @@ _WAITING = text(
 )
 
 
-async def settled(context: TaskContext, *, patience_s: float = 600.0) -> bool:
+async def settled(context: TaskContext, *, expected: bool = False, patience_s: float = 600.0) -> bool:
     """Wait until a background process has run all that is due; False at once when there is none.
 
-    Raises TimeoutError after `patience_s`.
+    With `expected`, one that has yet to start is waited for too. Raises TimeoutError after `patience_s`.
     """
     async with asyncio.timeout(patience_s):
         while True:
             async with context.reading() as session:
-                if not await session.scalar(_BACKGROUND):
+                if not expected and not await session.scalar(_BACKGROUND):
                     return False
                 if not await session.scalar(_WAITING):
                     return True

@@ -317,10 +317,15 @@ export class Transfer extends EventTarget {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(stopped());
       const request = new XMLHttpRequest();
-      const abort = () => request.abort();
       let alive = performance.now();
+      // Whatever the request says of it, and whether it says anything: what is given up is over.
+      const give = (why) => {
+        end(why);
+        request.abort();
+      };
+      const abort = () => give(stopped());
       const watch = setInterval(() => {
-        if (performance.now() - alive > STALLED_AFTER_MS) request.abort();
+        if (performance.now() - alive > STALLED_AFTER_MS) give(new Refused("The connection stalled."));
       }, 5_000);
       const end = (outcome) => {
         clearInterval(watch);
@@ -340,7 +345,6 @@ export class Transfer extends EventTarget {
       };
       request.onload = () => end(request.status < 300 ? null : refusal(request));
       request.onerror = () => end(new Refused("The connection broke."));
-      request.onabort = () => end(signal.aborted ? stopped() : new Refused("The connection stalled."));
       request.send(blob);
     });
   }
