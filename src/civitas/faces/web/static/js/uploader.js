@@ -39,7 +39,8 @@ class Uploader {
       this.input.value = "";
     });
     this.input.addEventListener("click", async (event) => {
-      if (!globalThis.showOpenFilePicker || this.purpose !== "file" || event.detail === 0 && !event.isTrusted) return;
+      // The browser's own picker gives handles that outlive the page; pictures are small enough to be chosen again.
+      if (!globalThis.showOpenFilePicker || this.purpose !== "file") return;
       event.preventDefault();
       const found = await asked(true, this.endings);
       if (found) this.add(found);
