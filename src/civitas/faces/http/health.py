@@ -58,7 +58,8 @@ async def figures(request: Request) -> Response:
         given = request.headers.get("authorization", "").removeprefix("Bearer ")
         allowed = hmac.compare_digest(given.encode(), token.encode())
     else:
-        allowed = _is_local(client_address(request))
+        # A proxy on this machine speaks for others.
+        allowed = _is_local(client_address(request)) and "x-forwarded-for" not in request.headers
     if not allowed:
         raise Forbidden(
             "Figures are shown to this machine, or to holders of the metrics token.", code="metrics"
@@ -66,6 +67,7 @@ async def figures(request: Request) -> Response:
     async with state.database.reading() as session:
         rows = (await session.execute(_TASKS)).all()
     metrics.TASKS_FAILED.set(sum(count for _, status, count in rows if status == "failed"))
+    metrics.TASKS_WAITING.clear()
     for queue, status, count in rows:
         if status == "todo":
             metrics.TASKS_WAITING.labels(queue).set(count)

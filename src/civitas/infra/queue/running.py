@@ -13,6 +13,7 @@ from procrastinate.retry import BaseRetryStrategy, RetryDecision
 from sqlalchemy import delete
 
 from civitas.infra.db.database import SEARCH_PATH
+from civitas.infra.limiting.limiter import SWEEP
 from civitas.infra.queue import execution
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.outbox import EVENT_TASK, MESSAGE_TASK
@@ -118,3 +119,4 @@ class TaskRunner:
         await manager.delete_old_jobs(nb_hours=KEEP_DONE_HOURS)
         async with self._context.unit() as session:
             await session.execute(delete(HeardEvent).where(HeardEvent.heard_at < clock.now() - KEEP_HEARD))
+            await session.execute(SWEEP)
