@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import Route
 
-from civitas.app import faces
+from civitas.app import faces, wiring
 from civitas.faces.rest import openapi
 from civitas.infra.queue.registry import REGISTRY
 from civitas.infra.settings import Settings
@@ -45,7 +45,12 @@ def routes_of(routes: Any, prefix: str = "") -> list[str]:
 
 
 def test_the_event_table() -> None:
-    lines = [f"{event}: {', '.join(heard)}" for event, heard in REGISTRY.event_table().items()]
+    lines = [
+        f"{event}: {', '.join(heard)}"
+        for event, heard in REGISTRY.event_table().items()
+        # Other tests have events of their own.
+        if event.partition(".")[0] in wiring.DOMAINS
+    ]
     check("events", lines)
 
 
