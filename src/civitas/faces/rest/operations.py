@@ -74,9 +74,10 @@ def _operation(
 
 
 _LEVELS: Final = [
-    _query("nsfw", {"anyOf": [_FLAG, {"type": "string", "enum": ["None", "Soft", "Mature", "X"]}]},
+    _query("nsfw", {"anyOf": [_FLAG, {"type": "string"}, {"type": "null"}]},
            "Whether pictures and models of mature levels are shown; never more than your settings allow."),
-    _query("browsingLevel", {"type": "integer", "minimum": 0, "maximum": 63},
+    _query("browsingLevel", {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 63},
+                                       {"type": "string", "maxLength": 0}]},
            "Bits of the levels to show: 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX."),
 ]  # fmt: skip
 
