@@ -21,7 +21,7 @@ run: $(VENV)/.installed
 	@PORT=$(PORT) $(BIN)/civitas up --demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $${WORKERS:-2} --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $${WORKERS:-2} $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests bench

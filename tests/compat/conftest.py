@@ -20,12 +20,12 @@ Install = Callable[[PythonClient], PythonClient]
 _told: set[str] = set()
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of this room is of one kind, and one process runs it where xdist is told `--dist loadgroup`."""
+    """All of this room is of one kind; known before pytest chooses by `-m`."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.compat)
-            item.add_marker(pytest.mark.xdist_group("compat"))
 
 
 def skip_loudly(config: pytest.Config, reason: str) -> NoReturn:
