@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
@@ -31,7 +32,7 @@ def steps(model_id: int, version_id: int, place: str) -> str:
     return f"/models/{model_id}/versions/{version_id}/{place}"
 
 
-async def one(client: Client, table: type, **where: object) -> object:
+async def one(client: Client, table: type, **where: object) -> Any:
     async with client.house.database.reading() as session:
         query = select(table).filter_by(**where)
         return (await session.scalars(query)).one()
@@ -50,7 +51,7 @@ async def test_a_small_file_without_script(client: Client) -> None:
     arrived = await client.page(sent.headers["location"])
     assert "Look again" not in arrived.text
     upload = await one(client, Upload)
-    added = await client.submit(f"{path}/arrived", id=str(upload.id))  # type: ignore[attr-defined]
+    added = await client.submit(f"{path}/arrived", id=str(upload.id))
     assert added.headers["location"] == path
     listed = await client.page(path)
     assert "Being checked" in listed.text
@@ -103,7 +104,7 @@ async def test_files_are_named_chosen_and_removed(client: Client) -> None:
     await client.submit(f"{path}/{second}", **fields)
     await client.submit(f"{path}/{second}/primary")
     file = await one(client, ModelFile, id=second)
-    assert (file.name, file.precision, file.is_primary) == ("c.safetensors", "bf16", True)  # type: ignore[attr-defined]
+    assert (file.name, file.precision, file.is_primary) == ("c.safetensors", "bf16", True)
     partial = await client.post(f"{path}/{first}/remove", headers=HTMX | {"hx-target": "file-list"})
     assert "a.safetensors" not in partial.text
     assert "removed" in partial.headers["hx-trigger"]
@@ -140,7 +141,7 @@ async def test_what_the_file_says_is_taken_over_on_request(client: Client) -> No
     for name in ("base_model", "trained_words", "steps", "tags"):
         assert (await client.submit(f"{path}/{name}")).status_code == 303
     version = await one(client, ModelVersion, id=version_id)
-    assert (version.base_model, version.trained_words, version.steps) == ("SD 1.5", ["sumi"], 900)  # type: ignore[attr-defined]
+    assert (version.base_model, version.trained_words, version.steps) == ("SD 1.5", ["sumi"], 900)
     assert "ink wash" in (await client.page(f"/models/{model_id}/edit")).text
     refused = await client.submit(f"{path}/password")
     assert refused.status_code == 303
@@ -202,7 +203,7 @@ async def test_the_checklist_leads_to_what_is_missing_and_publishing_waits_for_i
     done = await client.submit(f"/models/{model_id}/publish", when="now")
     assert done.status_code == 303, done.text
     assert done.headers["location"].startswith(f"/models/{model_id}/")
-    assert (await one(client, Model, id=model_id)).status == "Published"  # type: ignore[attr-defined]
+    assert (await one(client, Model, id=model_id)).status == "Published"
     assert "It is public" in (await client.page(f"/models/{model_id}/review")).text
 
 
@@ -214,7 +215,7 @@ async def test_publishing_at_a_time_in_ones_own_zone(client: Client) -> None:
     fields = {"when": "later", "at": f"{local:%Y-%m-%dT%H:%M}", "offset": "120"}
     assert (await client.submit(f"/models/{model_id}/publish", **fields)).status_code == 303
     model = await one(client, Model, id=model_id)
-    assert (model.status, model.scheduled_at) == ("Scheduled", at)  # type: ignore[attr-defined]
+    assert (model.status, model.scheduled_at) == ("Scheduled", at)
     soon = await client.submit(f"/models/{model_id}/publish", **(fields | {"at": "2020-01-01T10:00"}))
     assert soon.status_code == 400
     assert "at least 60 minutes" in soon.text
@@ -239,12 +240,12 @@ async def test_versions_are_put_in_order_deleted_and_brought_back(client: Client
     page = await client.page(f"/models/{model_id}/manage")
     assert page.text.index(f"/versions/{second}/edit") < page.text.index(f"/versions/{first}/edit")
     await client.submit(f"/models/{model_id}/versions/order", later=str(second))
-    assert (await one(client, ModelVersion, id=first)).position == 0  # type: ignore[attr-defined]
+    assert (await one(client, ModelVersion, id=first)).position == 0
     gone = await client.submit(f"/models/{model_id}/versions/{second}/do/delete")
     undo = await client.page(gone.headers["location"])
     assert f"/versions/{second}/do/restore" in undo.text
     await client.submit(f"/models/{model_id}/versions/{second}/do/restore")
-    assert (await one(client, ModelVersion, id=second)).status == "Draft"  # type: ignore[attr-defined]
+    assert (await one(client, ModelVersion, id=second)).status == "Draft"
 
 
 async def test_a_model_is_unpublished_archived_deleted_and_brought_back(client: Client) -> None:
@@ -258,7 +259,7 @@ async def test_a_model_is_unpublished_archived_deleted_and_brought_back(client: 
     ):
         await client.submit(f"/models/{model_id}/do/{deed}")
         model = await one(client, Model, id=model_id)
-        assert (model.status, model.mode) == (status, mode), deed  # type: ignore[attr-defined]
+        assert (model.status, model.mode) == (status, mode), deed
     gone = await client.submit(f"/models/{model_id}/do/delete")
     assert gone.headers["location"] == f"/studio?undo={model_id}"
     assert f'action="/models/{model_id}/do/restore"' in (await client.page(gone.headers["location"])).text
@@ -305,8 +306,8 @@ async def test_a_fork_names_its_source(client: Client) -> None:
     assert "Fork Source model" in (await client.page(f"/models/{model_id}/fork")).text
     answer = await client.submit(f"/models/{model_id}/fork", name="Mine now")
     made = await one(client, Model, person_id=person)
-    assert answer.headers["location"] == f"/models/{made.id}/edit"  # type: ignore[attr-defined]
-    assert made.name == "Mine now"  # type: ignore[attr-defined]
+    assert answer.headers["location"] == f"/models/{made.id}/edit"
+    assert made.name == "Mine now"
 
 
 async def test_what_one_downloaded_and_hiding_it(client: Client) -> None:
@@ -333,5 +334,5 @@ async def test_only_administrators_hand_models_over(client: Client) -> None:
     await client.sign_in(admin)
     done = await client.submit(f"/models/{model_id}/transfer", to="heir", reason="They asked for it.")
     assert done.status_code == 303
-    assert (await one(client, Model, id=model_id)).person_id == other  # type: ignore[attr-defined]
+    assert (await one(client, Model, id=model_id)).person_id == other
     assert person != other

@@ -8,6 +8,7 @@ const SIGNED_AHEAD = 4;
 const TRIES = 9;
 const LONGEST_PAUSE_MS = 30_000;
 const SPEED_OVER_MS = 6_000;
+const QUIET_AFTER_MS = 4_000;
 const STALLED_AFTER_MS = 90_000;
 
 /** What a server said no to. `code` is its stable word, `later` whether the same request may succeed soon. */
@@ -149,7 +150,8 @@ export class Transfer extends EventTarget {
   get speed() {
     const first = this.#samples[0];
     const last = this.#samples.at(-1);
-    return first && last && last.at > first.at ? Math.max(0, ((last.sent - first.sent) / (last.at - first.at)) * 1000) : 0;
+    if (!first || last === first) return 0;
+    return Math.max(0, ((last.sent - first.sent) / (performance.now() - first.at)) * 1000);
   }
 
   /** Seconds to go, or null while nobody can tell. */
@@ -179,6 +181,7 @@ export class Transfer extends EventTarget {
     if (this.running) return false;
     this.#control = new AbortController();
     this.#samples = [];
+    const watch = setInterval(() => this.#look(), 1_000);
     try {
       await this.#run(begun);
       this.#be("done");
@@ -189,9 +192,16 @@ export class Transfer extends EventTarget {
       if (!(error instanceof Refused) && error.name !== "AbortError") console.error(error);
       return false;
     } finally {
+      clearInterval(watch);
       this.#control = null;
       this.#moving.clear();
     }
+  }
+
+  /** A server that neither takes nor refuses anything leaves the figures as they are: say that one waits. */
+  #look() {
+    const quiet = performance.now() - (this.#samples.at(-1)?.at ?? performance.now());
+    if (this.state === "sending" && quiet > QUIET_AFTER_MS) this.#be("stalled", "The server does not answer.");
   }
 
   /** Stop sending; `run` goes on with what is missing. */
