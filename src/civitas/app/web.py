@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -16,6 +15,7 @@ from civitas import __version__
 from civitas.app import faces
 from civitas.app.house import House
 from civitas.faces.http import errors
+from civitas.faces.http.doors import KnownHosts, OpenApiDoor
 from civitas.faces.http.shield import Shield, content_security_policy
 from civitas.faces.http.state import State
 from civitas.faces.rest.lane import FastLane
@@ -75,11 +75,9 @@ def state_from(house: House) -> State:
 def shielded(app: FastAPI, settings: Settings) -> ASGIApp:
     """The app behind its outer layers."""
     endpoint = settings.storage.s3_public_endpoint or settings.storage.s3_endpoint
-    inner: ASGIApp = FastLane(app)
-    if settings.site.trusted_hosts:
-        inner = TrustedHostMiddleware(
-            inner, allowed_hosts=[*settings.site.trusted_hosts, "localhost", "127.0.0.1"]
-        )
+    inner: ASGIApp = OpenApiDoor(FastLane(app))
+    if settings.site.trusted_hosts and "*" not in settings.site.trusted_hosts:
+        inner = KnownHosts(inner, [*settings.site.trusted_hosts, "localhost", "127.0.0.1", "[::1]"])
     guarded: ASGIApp = Shield(
         inner,
         policy=content_security_policy(_storage_origins(settings, endpoint)),

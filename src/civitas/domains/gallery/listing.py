@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, case, exists, func, null, or_, select
+from sqlalchemy import and_, case, func, null, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.tables import Person
@@ -147,9 +147,7 @@ def _filtered(actor: Actor, wanted: ImageFilter) -> Any:
         if value is not None:
             query = query.where(column == value)
     if wanted.username is not None:
-        query = query.where(
-            exists().where(Person.id == Image.person_id, Person.username_folded == wanted.username.lower())
-        )
+        query = query.where(Person.username_folded == wanted.username.lower())
     if (span := _SPANS.get(wanted.period)) is not None:
         query = query.where(Image.created_at >= clock.now() - span)
     if wanted.kinds:

@@ -106,6 +106,9 @@ def from_driver(cause: BaseException | None) -> Fault | None:
         cause, pg.NumericValueOutOfRange | pg.UntranslatableCharacter | pg.CharacterNotInRepertoire
     ):
         return Invalid("A value is outside what can be stored.", code="out_of_range")
+    if isinstance(cause, psycopg.DataError) and cause.sqlstate is None:
+        # Refused by the driver before it was sent: text with a NUL, a number that no column holds.
+        return Invalid("A value is outside what can be stored.", code="out_of_range")
     if isinstance(cause, pg.OperationalError):
         return Unavailable(
             "The database does not answer right now; nothing was lost, try again.", code="database"
@@ -147,6 +150,9 @@ def install(app: FastAPI) -> None:
     async def on_status(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             raise error
+        if isinstance(error.__cause__, Fault):
+            # FastAPI wraps what is raised while it reads the body, such as our TooLarge.
+            return await answer(request, error.__cause__)
         response = await answer(request, from_status(error))
         response.headers.update(error.headers or {})
         return response
