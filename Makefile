@@ -10,18 +10,25 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e . -c constraints.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+# torch first, alone and by its exact version: pip then takes the build for the CPU where an index offers one.
+$(VENV)/.installed-generate: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[generate]' -c constraints.txt
 	@touch $@
 
-install: $(VENV)/.installed
+$(VENV)/.installed-dev: $(VENV)/.installed-generate
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,generate]' -c constraints.txt
+	@touch $@
+
+# Everything but what makes pictures: LIGHT=1 leaves torch out.
+install: $(if $(LIGHT),$(VENV)/.installed,$(VENV)/.installed-generate)
 install-dev: $(VENV)/.installed-dev
 
-run: $(VENV)/.installed
+run: install
 	@PORT=$(PORT) $(BIN)/civitas up --demo
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n $${WORKERS:-2} $(ARGS)
+	$(BIN)/python -m pytest -n $${WORKERS:-2} --dist worksteal $(ARGS)
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests bench

@@ -1,4 +1,10 @@
-"""`python -m bench [hashing|start|upload|catalog ...]`: all of them, or those named."""
+"""`python -m bench [hashing|start|upload|catalog|gallery|growth|ledger|orchestration|engine ...]`: all or those named.
+
+Each writes its section of the page.
+
+`catalog` loads a million models into `bench-home` first (CIVITAS_BENCH_HOME names another folder, CIVITAS_BENCH_MODELS
+another number): 27 GB, half an hour on two cores.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +16,12 @@ SECTIONS = {
     "start": "bench.starting",
     "upload": "bench.uploading",
     "catalog": "bench.catalog",
+    "gallery": "bench.gallery",
+    "growth": "bench.growth",
+    "ledger": "bench.ledger",
+    "orchestration": "bench.orchestration",
+    "callbacks": "bench.callbacks",
+    "engine": "bench.engine",
 }
 
 

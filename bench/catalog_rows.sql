@@ -4,14 +4,14 @@ SELECT i, 'maker_' || i, 'maker_' || i FROM generate_series(1, %(people)s) i;
 
 -- name: tags
 INSERT INTO tags (id, name)
-SELECT i, (%(words)s::text[])[i] || ' ' || (%(words)s::text[])[i + 7] FROM generate_series(1, %(tags)s) i;
+SELECT i, (%(words)s::jsonb ->> (i)) || ' ' || (%(words)s::jsonb ->> (i + 7)) FROM generate_series(1, %(tags)s) i;
 
 -- name: models
 INSERT INTO models (id, person_id, name, description, type, status, nsfw_level, published_at, last_version_at,
                     created_at, allow_no_credit, allow_commercial_use, checkpoint_type)
 SELECT i, 1 + floor(%(people)s * power(random(), 2))::int,
-       initcap((%(words)s::text[])[1 + floor(power(random(), 3) * %(vocabulary)s)::int] || ' ' ||
-               (%(words)s::text[])[1 + floor(power(random(), 2) * %(vocabulary)s)::int] ||
+       initcap((%(words)s::jsonb ->> (1 + floor(power(random(), 3) * %(vocabulary)s)::int)) || ' ' ||
+               (%(words)s::jsonb ->> (1 + floor(power(random(), 2) * %(vocabulary)s)::int)) ||
                CASE WHEN i %% 3 = 0 THEN ' v' || i %% 9 ELSE '' END),
        repeat('A model of the benchmark, with a description of ordinary length. ', 6),
        (ARRAY['LORA','LORA','LORA','LORA','LORA','LORA','LORA','Checkpoint','TextualInversion','LoCon',
@@ -32,7 +32,7 @@ INSERT INTO model_versions (id, model_id, name, position, status, base_model, tr
 SELECT 3 * (i - 1) + k, i, 'v' || k || '.0', 3 - k, 'Published',
        (ARRAY['SDXL 1.0','SDXL 1.0','Pony','Pony','Illustrious','SD 1.5','SD 1.5','SD 1.5','Flux.1 D',
               'NoobAI','SD 2.1','Wan Video'])[1 + floor(random() * 12)::int],
-       ARRAY[(%(words)s::text[])[1 + floor(random() * %(vocabulary)s)::int]], now()
+       ARRAY[(%(words)s::jsonb ->> (1 + floor(random() * %(vocabulary)s)::int))], now()
   FROM generate_series(1, %(models)s) i, generate_series(1, 3) k;
 
 -- name: blobs

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import statistics
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What was measured: requests a second, and milliseconds at the median and the 99th percentile."""
+@dataclass
+class Round:
+    """What one stretch of asking gave: seconds of each answer, the whole time, and the bytes of bodies."""
 
-    rate: float
-    p50: float
-    p99: float
-    requests: int
-    bytes_each: int
-    # With those of the warm-up: what the processor time was spent on.
-    all: int
+    taken: list[float] = field(default_factory=list)
+    spent: float = 0.0
+    bytes: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Requests a second."""
+        return len(self.taken) / self.spent
 
 
 def request(method: str, path: str, body: bytes = b"") -> bytes:
@@ -31,7 +31,7 @@ def request(method: str, path: str, body: bytes = b"") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
-async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: bytes) -> int:
+async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, asked: bytes) -> bytes:
     writer.write(asked)
     head = await reader.readuntil(b"\r\n\r\n")
     status = int(head[9:12])
@@ -41,18 +41,16 @@ async def _exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
     body = await reader.readexactly(length)
     if status != 200:
         raise RuntimeError(f"{asked[:200]!r} was answered {status}: {body[:300]!r}")
-    return length
+    return body
 
 
-async def _worker(
-    port: int, requests: Iterator[bytes], until: float, taken: list[float], sizes: list[int]
-) -> None:
+async def _worker(port: int, requests: Iterator[bytes], until: float, made: Round) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
     try:
         while (began := time.perf_counter()) < until:
-            size = await _exchange(reader, writer, next(requests))
-            taken.append(time.perf_counter() - began)
-            sizes.append(size)
+            body = await _exchange(reader, writer, next(requests))
+            made.taken.append(time.perf_counter() - began)
+            made.bytes += len(body)
     finally:
         writer.close()
 
@@ -61,27 +59,17 @@ async def once(port: int, asked: bytes) -> bytes:
     """One request on a connection of its own; the body of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**26)
     try:
-        writer.write(asked)
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        at = head.index(b"content-length: ") + 16
-        return await reader.readexactly(int(head[at : head.index(b"\r", at)]))
+        return await _exchange(reader, writer, asked)
     finally:
         writer.close()
 
 
-async def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float) -> Figures:
-    """Ask these requests in turn over `clients` connections, after a warm-up of a fifth of the time."""
-    total = 0
-    for length in (seconds / 5, seconds):
-        turn = itertools.cycle(requests)
-        taken: list[float] = []
-        sizes: list[int] = []
-        until = time.perf_counter() + length
-        began = time.perf_counter()
-        await asyncio.gather(*(_worker(port, turn, until, taken, sizes) for _ in range(clients)))
-        spent = time.perf_counter() - began
-        total += len(taken)
-    cuts = statistics.quantiles(taken, n=100) if len(taken) > 1 else [taken[0]] * 99
-    return Figures(
-        len(taken) / spent, cuts[49] * 1000, cuts[98] * 1000, len(taken), int(statistics.mean(sizes)), total
-    )
+async def measure(port: int, requests: Sequence[bytes], clients: int, seconds: float, *, start: int) -> Round:
+    """Ask these requests in turn over `clients` connections, beginning with number `start`."""
+    turn = itertools.cycle(requests)
+    turn = itertools.islice(turn, start % len(requests), None)
+    made = Round()
+    began = time.perf_counter()
+    await asyncio.gather(*(_worker(port, turn, began + seconds, made) for _ in range(clients)))
+    made.spent = time.perf_counter() - began
+    return made

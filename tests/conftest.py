@@ -24,7 +24,7 @@ SOURCES = Path(schema.__file__).parent / "migrations" / "versions"
 
 def _fingerprint() -> str:
     found = hashlib.sha256()
-    for path in sorted(SOURCES.glob("*.py")):
+    for path in sorted([*SOURCES.glob("*.py"), *SOURCES.glob("*.sql")]):
         found.update(path.read_bytes())
     return found.hexdigest()[:12]
 
@@ -56,7 +56,8 @@ def _stop_when_last(root: Path, started: EmbeddedServer) -> None:
     import shutil
     import time
 
-    for _ in range(1200):
+    # The other processes may have long tests left; they need the server until their last one.
+    for _ in range(36_000):
         if int((root / "users").read_text()) <= 0:
             break
         time.sleep(0.1)

@@ -66,16 +66,77 @@ class PythonClient:
         options = [] if self.with_dependencies else ["--no-deps"]
         pip = [self.program("python"), "-m", "pip", "install", "--quiet", "--retries", "1", *options]
         for command in ([sys.executable, "-m", "venv", self.folder], [*pip, self.requirement]):
-            try:
-                done = subprocess.run(
-                    [str(part) for part in command],
-                    capture_output=True, text=True, timeout=INSTALL_S, check=False, stdin=subprocess.DEVNULL,
-                )  # fmt: skip
-            except subprocess.TimeoutExpired:
-                raise NotInstallable(f"installing {self.requirement} took over {INSTALL_S} s") from None
-            if done.returncode:
-                said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-                raise NotInstallable(f"{self.requirement} cannot be installed: {' '.join(said[-2:])[:400]}")
+            _run([str(part) for part in command], self.requirement, self.folder.parent)
+
+
+@dataclass(frozen=True)
+class NodeClient:
+    """A package of npm with its exact version, and what bundles a program that uses it."""
+
+    name: str
+    version: str
+
+    @property
+    def requirement(self) -> str:
+        """As npm is told."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def folder(self) -> Path:
+        """Where its project is, or will be."""
+        return cache_folder() / "clients" / f"{self.name.replace('/', '-').strip('@')}-{self.version}-node"
+
+    def install(self) -> Path:
+        """Its project, made now if it is not there. Raises NotInstallable."""
+        npm = shutil.which("npm")
+        if npm is None or shutil.which("node") is None:
+            raise NotInstallable("node and npm are not installed")
+        ready = self.folder / ".ready"
+        if ready.exists():
+            return self.folder
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{self.folder}.lock"):
+            if not ready.exists():
+                shutil.rmtree(self.folder, ignore_errors=True)
+                self.folder.mkdir()
+                (self.folder / "package.json").write_text('{"private": true}')
+                _run(
+                    [npm, "install", "--no-audit", "--no-fund", self.requirement, ESBUILD],
+                    self.requirement,
+                    self.folder,
+                )
+                ready.touch()
+        return self.folder
+
+    def bundle(self, program: str, into: Path) -> Path:
+        """A program in one file that node runs anywhere, with the client in it as it was published."""
+        source = self.folder / f"{hashlib.sha256(program.encode()).hexdigest()[:16]}.mjs"
+        source.write_text(program)
+        made = into / "program.mjs"
+        esbuild = self.folder / "node_modules" / ".bin" / "esbuild"
+        _run(
+            [str(esbuild), str(source), "--bundle", "--platform=node", "--format=esm", f"--outfile={made}", "--log-level=error"],
+            self.requirement, self.folder,
+        )  # fmt: skip
+        return made
+
+
+def _run(command: list[str], what: str, folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=INSTALL_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise NotInstallable(f"{what} took over {INSTALL_S} s") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise NotInstallable(f"{what} cannot be installed: {' '.join(said[-3:])[:400]}")
 
 
 def cache_folder() -> Path:
@@ -85,6 +146,12 @@ def cache_folder() -> Path:
 
 
 CIVITAI_PY = PythonClient("civitai", "1.0.0")
+# Two libraries of one import name: this one speaks the older API of jobs.
+CIVITAI_JOBS_PY = PythonClient("civitai-py", "0.1.10")
+STANDARD_WEBHOOKS = PythonClient("standardwebhooks", "1.1.0")
+CIVITAI_CLIENT_JS = NodeClient("@civitai/client", "0.2.0-beta.86")
+CIVITAI_JOBS_JS = NodeClient("civitai", "0.1.15")
+ESBUILD = "esbuild@0.28.2"
 CIVITAI_DOWNLOADER = PythonClient("civitai-downloader", "1.3.5", with_dependencies=False)
 CIVITDL = PythonClient("civitdl", "2.2.0")
 COMFY_CLI = PythonClient("comfy-cli", "1.23.0")

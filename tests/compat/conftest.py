@@ -12,7 +12,7 @@ from typing import NoReturn
 import httpx
 import pytest
 from tests.compat import world as worlds
-from tests.compat.clients import NotInstallable, PythonClient, SeededHome
+from tests.compat.clients import NodeClient, NotInstallable, PythonClient, SeededHome
 from tests.compat.world import World
 
 Install = Callable[[PythonClient], PythonClient]
@@ -75,6 +75,20 @@ def install(world: World, request: pytest.FixtureRequest) -> Install:
     def ready(client: PythonClient) -> PythonClient:
         try:
             world.trust_in(client.install())
+        except NotInstallable as error:
+            skip_loudly(request.config, str(error))
+        return client
+
+    return ready
+
+
+@pytest.fixture
+def install_node(world: World, request: pytest.FixtureRequest) -> Callable[[NodeClient], NodeClient]:
+    """Have a client of npm ready to be bundled."""
+
+    def ready(client: NodeClient) -> NodeClient:
+        try:
+            client.install()
         except NotInstallable as error:
             skip_loudly(request.config, str(error))
         return client

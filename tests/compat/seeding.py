@@ -19,13 +19,14 @@ from typing import Any
 
 from sqlalchemy import text, update
 from tests.factories.accounts import make_key, make_person
+from tests.factories.buzz import give_buzz
 
 from civitas.app import schema
 from civitas.app.demo import drawing, weights
 from civitas.app.house import House, open_house
 from civitas.app.lifeline import SUPERVISOR
 from civitas.domains.accounts.actors import actor_named
-from civitas.domains.accounts.types import ALL_MASK, Actor, R, X
+from civitas.domains.accounts.types import ALL_MASK, SYSTEM, Actor, R, X
 from civitas.domains.blobs import uploading
 from civitas.domains.blobs.types import Limits, Purpose
 from civitas.domains.catalog import drafts, files, publishing, rebuilding, removal, tasks, versions
@@ -33,6 +34,7 @@ from civitas.domains.catalog.forms import FileForm, ModelForm, VersionForm
 from civitas.domains.catalog.tables import ModelVersion
 from civitas.domains.catalog.types import Mode
 from civitas.domains.gallery import previews
+from civitas.domains.orchestration.dispatch import agents
 from civitas.infra.db.embedded import EmbeddedServer
 from civitas.infra.imaging.png import embed_text
 from civitas.infra.queue.draining import settled
@@ -197,6 +199,7 @@ async def fill(house: House) -> dict[str, Any]:
     for name in ("reader", "counter", "hasty"):
         await seeder.person(name)
     await seeder.person("adult", show_mature=True, adult_confirmed_at=clock.now(), browsing_level=ALL_MASK)
+    await _workers(seeder)
     await _main(seeder, maker)
     await _special(seeder, maker)
     for number in range(SHELF):
@@ -213,6 +216,15 @@ async def fill(house: House) -> dict[str, Any]:
     await seeder.publish()
     await _withhold(seeder, maker)
     return seeder.made
+
+
+async def _workers(seeder: Seeder) -> None:
+    """Somebody with Buzz who submits work, and the token of a machine that does it."""
+    painter = await seeder.person("painter")
+    async with seeder.house.database.unit() as session:
+        await give_buzz(session, painter.require(), 10_000)
+        _, seeder.made["agent"] = await agents.make(session, SYSTEM, name="easel")
+        seeder.made["people"] = {"painter": painter.id}
 
 
 async def _main(seeder: Seeder, maker: Actor) -> None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import certifi
 import structlog
 import uvicorn
 from fastapi import FastAPI
@@ -39,9 +40,11 @@ from civitas.infra.storage.signing import LinkSigner
 # TEST-NET-2 (RFC 5737): neither loopback nor private, so that clients' own guards let it pass.
 SITE_ADDRESS, STORAGE_ADDRESS = "198.51.100.10", "198.51.100.11"
 STORAGE_HOST, PLAIN_HOST, BUSY_HOST = "storage.test", "hub.test", "busy.test"
+# Receives callbacks and keeps them, a line of JSON each.
+HOOKS_HOST, HOOKS_LOG = "hooks.test", "hooks.jsonl"
 SITE_HOSTS = (
     "civitai.com", "www.civitai.com", "civitai.red", "image.civitai.com", "auth.civitai.com", "link.civitai.com",
-    "orchestration.civitai.com", "orchestration-dev.civitai.com", PLAIN_HOST, BUSY_HOST,
+    "orchestration.civitai.com", "orchestration-dev.civitai.com", PLAIN_HOST, BUSY_HOST, HOOKS_HOST,
 )  # fmt: skip
 BUSY_READS, BUSY_DOWNLOADS = 5, 3
 
@@ -109,6 +112,36 @@ class ByHost:
         await self.others.get(host, self.first)(scope, receive, send)
 
 
+class Hooks:
+    """A receiver of callbacks: keeps what comes, and fails the first time under `/once`."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._failed: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one."""
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        told = headers.get("webhook-id", "")
+        fails = scope["path"] == "/once" and told not in self._failed
+        self._failed.add(told)
+        line = {
+            "path": scope["path"],
+            "headers": headers,
+            "body": body.decode(),
+            "answered": 500 if fails else 204,
+        }
+        with self._log.open("a") as sink:
+            sink.write(json.dumps(line) + "\n")
+        await send({"type": "http.response.start", "status": line["answered"], "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
 async def _app(stack: AsyncExitStack, house: House) -> ASGIApp:
     @asynccontextmanager
     async def shared() -> AsyncIterator[House]:
@@ -122,7 +155,7 @@ async def _app(stack: AsyncExitStack, house: House) -> ASGIApp:
     return outer
 
 
-async def _apps(stack: AsyncExitStack, house: House) -> ASGIApp:
+async def _apps(stack: AsyncExitStack, house: House, folder: Path) -> ASGIApp:
     """As civitai.com (and its storage), as a plain instance, as a busy one: one catalogue behind all three."""
     signer = LinkSigner(b"another secret for links, 32 bytes", f"https://{STORAGE_HOST}")
     elsewhere = LocalStore(house.settings.home / "storage", signer)
@@ -131,7 +164,11 @@ async def _apps(stack: AsyncExitStack, house: House) -> ASGIApp:
     busy = replace(house, settings=house.settings.model_copy(update={"limits": tight}))
     return ByHost(
         await _app(stack, replace(house, store=elsewhere)),
-        {PLAIN_HOST: await _app(stack, house), BUSY_HOST: await _app(stack, busy)},
+        {
+            PLAIN_HOST: await _app(stack, house),
+            BUSY_HOST: await _app(stack, busy),
+            HOOKS_HOST: Hooks(folder / HOOKS_LOG),
+        },
     )
 
 
@@ -148,6 +185,11 @@ def _make_names(folder: Path) -> None:
         f"127.0.0.1 localhost\n{SITE_ADDRESS} {' '.join(SITE_HOSTS)}\n{STORAGE_ADDRESS} {STORAGE_HOST}\n"
     )
     subprocess.run(["mount", "--bind", str(hosts), "/etc/hosts"], check=True)
+
+
+def _trust(bundle: Path) -> None:
+    """The site's own requests (callbacks) find our authority where they look for it."""
+    subprocess.run(["mount", "--bind", str(bundle), certifi.where()], check=True)
 
 
 def _listen(address: str) -> socket.socket:
@@ -194,7 +236,7 @@ def _end_with_tests() -> None:
 async def _serve(config: Config, settings: Settings, dsn: str) -> None:
     async with AsyncExitStack() as stack:
         house = await stack.enter_async_context(open_house(settings, dsn))
-        app = Recorded(await _apps(stack, house), Path(config.log))
+        app = Recorded(await _apps(stack, house, Path(config.log).parent), Path(config.log))
         background = start_background(settings.home)
         try:
             await background_ready(house)
@@ -218,10 +260,13 @@ def main() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     _make_network()
     _make_names(path.parent)
+    _trust(path.parent / "ca.pem")
     # uvicorn stops on SIGTERM and then raises it once more; what comes after it must still be closed in order.
     signal.signal(signal.SIGTERM, lambda *_: None)
     _end_with_tests()
     ample = LimitSettings(read_per_minute=100_000, download_per_minute=100_000)
+    # The background process reads it from the environment too.
+    os.environ["CIVITAS_CALLBACKS__DEVELOPMENT_HOSTS"] = json.dumps([HOOKS_HOST])
     settings = Settings(home=Path(config.home), limits=ample)
     server = EmbeddedServer(settings.home, settings.database)
     try:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 from tests.factories.accounts import make_key
 
-from civitas.app.house import House
+from civitas.app.house import House, payment_providers
 from civitas.app.web import create_app
 from civitas.domains.accounts import sessions
 from civitas.domains.accounts.types import Scope
@@ -26,6 +26,7 @@ from civitas.faces.http.sessions import SESSION
 from civitas.faces.http.state import State
 from civitas.infra.db.database import BoundDatabase
 from civitas.infra.db.readpool import BoundReads
+from civitas.infra.db.writepool import WritePool
 from civitas.infra.imaging.fake import FakeImaging
 from civitas.infra.limiting.limiter import NoLimiter
 from civitas.infra.mail.mailer import Mail, MemoryMailer
@@ -142,12 +143,15 @@ async def serving(
         secret=b"a secret for tests only, 32 bytes",
         database=cast(Any, units),
         reads=cast(Any, BoundReads(cast(Any, driver))),
+        # Commits by itself, so that a test which needs it has a database of its own.
+        writes=WritePool(""),
         store=MemoryStore(),
         mailer=MemoryMailer(),
         limiter=NoLimiter(),
         imaging=FakeImaging(settings.imaging),
         scanner=PresetScanner(),
     )
+    house.payments = payment_providers(settings, house.database, house.secret)
 
     key = settings.model_dump_json(exclude={"home"})
     outer, inner, tenants = spare = _APPS[key].pop() if _APPS[key] else _make_app(settings)

@@ -61,7 +61,7 @@ def living(settings: Settings, dsn: str) -> Iterator[Live]:
     listener = serving.listen("127.0.0.1", 0)
     live.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     settings.site.port = listener.getsockname()[1]
-    server = uvicorn.Server(
+    server = serving.Server(
         uvicorn.Config(
             create_app(settings, live.open, tune=False),
             log_config=None,

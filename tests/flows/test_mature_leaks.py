@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import httpx
@@ -81,9 +81,11 @@ async def tame(client: Client, shelf: Shelf) -> dict[str, int | None]:
 
 def urls(operation: Operation, shelf: Shelf) -> list[str]:
     """The operation on the mature things, with every way to ask for more."""
-    owned = Owned(
-        shelf.maker, shelf.mature, shelf.mature_version, shelf.safe_version, 1, 1, 1, 1, 1, shelf.sha256
-    )  # type: ignore[arg-type]
+    others = {field.name: 1 for field in fields(Owned)}
+    owned = Owned(**others | {
+        "person": shelf.maker, "model": shelf.mature, "version": shelf.mature_version,
+        "second": shelf.safe_version, "sha256": shelf.sha256,
+    })  # type: ignore[arg-type]  # fmt: skip
     path = operation.path
     for parameter in operation.parameters:
         if parameter["in"] == "path":

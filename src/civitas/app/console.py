@@ -12,7 +12,6 @@ from rich.console import Console
 
 from civitas import __version__
 from civitas.infra import settings as settings_room
-from civitas.infra.db.embedded import EmbeddedServer
 from civitas.infra.settings import Settings
 from civitas.infra.telemetry import logs, traces
 from civitas.kit.errors import Invalid
@@ -46,6 +45,9 @@ def database_running(settings: Settings) -> Iterator[str]:
     if settings.database.url:
         yield settings.database.url
         return
+    # An agent, which has no database, need not carry what this imports.
+    from civitas.infra.db.embedded import EmbeddedServer
+
     server = EmbeddedServer(settings.home, settings.database)
     address = server.start()
     try:

@@ -5,13 +5,36 @@ from __future__ import annotations
 from fastapi import APIRouter, FastAPI
 
 from civitas.app.house import House
+from civitas.faces.hooks import payments as payment_hooks
 from civitas.faces.http import health, image_routes, storage_routes
+from civitas.faces.http.doors import answer_head
+from civitas.faces.live import balances, commenting, making, notices, talking
+from civitas.faces.orchestrator import agents
+from civitas.faces.orchestrator import routes as orchestrator
 from civitas.faces.rest import (
+    access,
+    announcements,
+    articles,
+    boards,
+    bonuses,
+    buying,
+    buzz,
+    callbacks,
+    chats,
+    collaborators,
+    collection_items,
+    collections,
+    comments,
     creators,
     downloads,
+    earning,
     enums,
     fast,
     files,
+    following_feed,
+    generations,
+    graphs,
+    image_facts,
     images,
     keys,
     lineage,
@@ -19,22 +42,58 @@ from civitas.faces.rest import (
     openapi,
     people,
     pictures,
+    posts,
+    programme,
     publishing,
+    reactions,
+    referrals,
+    reviews,
+    shop,
+    staff_buzz,
+    staff_media,
+    staff_studio,
+    studio,
     tags,
     uploads,
     users,
 )
+from civitas.faces.rest import home as rest_home
+from civitas.faces.rest import memberships as rest_memberships
+from civitas.faces.rest import notifications as rest_notifications
+from civitas.faces.rest import staff_memberships as rest_staff_memberships
 from civitas.faces.web import (
+    access_pages,
     account,
     api_docs,
     api_keys,
+    article_desk,
     assets,
+    chat,
+    collection_edit,
+    collection_save,
+    community_page,
     comparing,
+    create,
+    create_deeds,
+    create_graph,
+    create_picker,
+    create_source,
+    development_checkout,
+    earn,
+    economy_rules,
     email_change,
+    following,
     home,
+    home_arranging,
+    image_deeds,
+    image_feeds,
+    image_viewer,
     join,
+    leaderboard,
     lineage_page,
     mailbox,
+    membership_gifts,
+    memberships,
     model_fork,
     model_history,
     model_manage,
@@ -47,10 +106,17 @@ from civitas.faces.web import (
     password_reset,
     personal_data,
     plain_uploads,
+    post_deeds,
+    post_editor,
+    post_page,
     preference_pages,
     profile,
+    profile_arranging,
+    programme_cash_pages,
+    programme_pages,
     proof,
     publish_about,
+    publish_access,
     publish_files,
     publish_origins,
     publish_pictures,
@@ -58,24 +124,53 @@ from civitas.faces.web import (
     publish_version,
     security,
     seo,
+    shared_models,
+    shop_selling,
     sign_in,
     social_login,
     staff,
+    staff_cash,
+    staff_ledger,
+    staff_machines,
+    staff_memberships,
     staff_people,
+    staff_prompts,
+    staff_purchases,
+    staff_rewards,
     staff_rulings,
     suggest,
+    switching,
+    tip_list,
+    tipping,
     two_step,
+    unsubscribing,
     visits,
+    wallet,
+    wallet_statement,
+    workflows,
 )
+from civitas.faces.web import announcements as announcement_pages
+from civitas.faces.web import articles as article_pages
+from civitas.faces.web import buying as buying_pages
+from civitas.faces.web import collections as collection_pages
+from civitas.faces.web import comments as comment_pages
 from civitas.faces.web import creators as creator_pages
+from civitas.faces.web import notifications as notification_pages
 from civitas.faces.web import people as people_pages
+from civitas.faces.web import reviews as review_pages
+from civitas.faces.web import shop as shop_pages
+from civitas.faces.web import staff_media as staff_media_pages
 from civitas.faces.web import tags as tag_pages
 from civitas.infra.settings import Settings
 
 # Below /api/v1, beside the fast lane. Add a router here and nowhere else.
 API: tuple[APIRouter, ...] = (
     openapi.router,
+    access.router,
     creators.router,
+    collections.router,
+    collection_items.router,
+    rest_home.router,
     tags.router,
     users.router,
     enums.router,
@@ -84,17 +179,50 @@ API: tuple[APIRouter, ...] = (
     files.router,
     uploads.router,
     pictures.router,
-    images.router,
+    posts.router,
+    image_facts.router,
+    collaborators.router,
+    reactions.router,
     me.router,
     keys.router,
     people.router,
+    following_feed.router,
+    buzz.router,
+    staff_buzz.router,
+    earning.router,
+    bonuses.router,
+    referrals.router,
+    buying.router,
+    rest_memberships.router,
+    rest_staff_memberships.router,
+    shop.router,
+    studio.router,
+    generations.router,
+    graphs.router,
+    staff_studio.router,
+    staff_media.router,
+    programme.router,
+    callbacks.router,
+    articles.router,
+    chats.router,
+    announcements.router,
+    boards.router,
+    comments.router,
+    reviews.router,
+    rest_notifications.router,
 )
 # Pages, at the site's root. Add a router here and nowhere else.
 PAGES: tuple[APIRouter, ...] = (
     home.router,
+    following.router,
+    image_feeds.router,
+    image_viewer.router,
+    image_deeds.router,
+    home_arranging.router,
     # Before the pages of models, whose `/models/{id}/{slug}` would take `/models/{id}/edit`.
     publish_about.router,
     publish_version.router,
+    publish_access.router,
     publish_origins.router,
     publish_files.router,
     publish_pictures.router,
@@ -103,14 +231,52 @@ PAGES: tuple[APIRouter, ...] = (
     model_history.router,
     model_fork.router,
     plain_uploads.router,
+    post_editor.router,
+    post_deeds.router,
+    post_page.router,
+    community_page.router,
     own_models.router,
+    shared_models.router,
+    access_pages.router,
     own_downloads.router,
+    wallet.router,
+    wallet_statement.router,
+    economy_rules.router,
+    memberships.router,
+    membership_gifts.router,
+    create.router,
+    create_deeds.router,
+    create_graph.router,
+    create_picker.router,
+    create_source.router,
+    workflows.router,
+    staff_machines.router,
+    staff_media_pages.router,
+    shop_pages.router,
+    shop_selling.router,
+    programme_pages.router,
+    programme_cash_pages.router,
     staff.router,
+    staff_cash.router,
     staff_rulings.router,
     staff_people.router,
+    staff_prompts.router,
+    staff_rewards.router,
+    staff_purchases.router,
+    staff_memberships.router,
+    staff_ledger.router,
+    collection_save.router,
+    collection_edit.router,
+    collection_pages.router,
     suggest.router,
     models.router,
     creator_pages.router,
+    chat.router,
+    announcement_pages.router,
+    leaderboard.router,
+    # Before the reader, whose `/articles/{id}/{name}` would take `/articles/7/edit`.
+    article_desk.router,
+    article_pages.router,
     tag_pages.router,
     seo.router,
     api_docs.router,
@@ -119,6 +285,7 @@ PAGES: tuple[APIRouter, ...] = (
     password_reset.router,
     social_login.router,
     passkeys.router,
+    switching.router,
     onboarding.router,
     proof.router,
     account.router,
@@ -126,13 +293,23 @@ PAGES: tuple[APIRouter, ...] = (
     preference_pages.router,
     security.router,
     two_step.router,
+    unsubscribing.router,
     api_keys.router,
     people_pages.router,
+    buying_pages.router,
+    development_checkout.router,
     personal_data.router,
+    profile_arranging.router,
     profile.router,
     mailbox.router,
+    earn.router,
+    tipping.router,
+    tip_list.router,
     lineage_page.router,
     comparing.router,
+    comment_pages.router,
+    review_pages.router,
+    notification_pages.router,
     # Last: `/models/7/anything` is a model's page unless somebody above wants it.
     model_page.router,
 )
@@ -142,12 +319,21 @@ def include(app: FastAPI, settings: Settings) -> None:
     """Add every route; the hottest ones come early, because routes are tried in order."""
     # Before the fast lane, whose `/model-versions/{id}` would take `/model-versions/compare`.
     app.include_router(lineage.router, prefix=openapi.PREFIX)
-    app.router.routes.extend([*fast.routes, *downloads.routes])
+    app.router.routes.extend([*fast.routes, *images.routes, *downloads.routes, *agents.routes])
     app.router.routes.extend([*storage_routes.routes, *image_routes.routes, *assets.static_routes()])
+    answer_head(health.router)
     app.include_router(health.router)
+    app.include_router(balances.router)
+    app.include_router(making.router)
+    app.include_router(talking.router)
+    app.include_router(notices.router)
+    app.include_router(commenting.router)
     for router in API:
         app.include_router(router, prefix=openapi.PREFIX)
+    orchestrator.include(app)
+    app.include_router(payment_hooks.router)
     for router in PAGES:
+        answer_head(router)
         app.include_router(router)
 
 

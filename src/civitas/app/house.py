@@ -6,19 +6,38 @@ import hashlib
 import hmac
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from civitas.app import wiring
 from civitas.app.secrets import instance_secret
 from civitas.contracts.site import SiteInfo
+from civitas.domains.buzz.buying.codes import CodeKey
+from civitas.domains.buzz.economy import economy
 from civitas.domains.catalog import base_models
-from civitas.infra.db.database import Database
+from civitas.domains.community.notifications.digests import DigestKey
+from civitas.domains.gallery import tools
+from civitas.domains.orchestration.delivering import addresses
+from civitas.domains.orchestration.delivering.signing import CallbackKey
+from civitas.domains.orchestration.media.links import MediaLinks
+from civitas.domains.studio import blocking, prompt_rules
+from civitas.infra.db.database import Database, Units
 from civitas.infra.db.embedded import EmbeddedServer
 from civitas.infra.db.readpool import PooledReads
+from civitas.infra.db.writepool import WritePool
 from civitas.infra.imaging.pillow import PillowImaging
 from civitas.infra.imaging.port import Imaging
 from civitas.infra.limiting.limiter import Limiter, NoLimiter, PostgresLimiter
 from civitas.infra.mail.mailer import CatchingMailer, Mailer, SmtpMailer
+from civitas.infra.media.intake import Intake
+from civitas.infra.media.moving import AvMoving, Moving
+from civitas.infra.media.rating import rater_for
+from civitas.infra.media.settings import MediaSettings
+from civitas.infra.outbound.guard import CallbackClient, MediaClient, OutboundSettings
+from civitas.infra.outbound.settings import CallbackSettings
+from civitas.infra.payments.opening import open_providers
+from civitas.infra.payments.port import Providers
+from civitas.infra.payouts.port import ManualPayouts, Payouts
+from civitas.infra.payouts.stripe_connect import StripeConnect
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.scanners.report import Scanner
 from civitas.infra.scanners.scanner import FileScanner
@@ -36,13 +55,16 @@ class House:
     secret: bytes
     database: Database
     reads: PooledReads
+    writes: WritePool
     store: Store
     mailer: Mailer
     limiter: Limiter
     imaging: Imaging
     scanner: Scanner
+    payments: Providers = field(default_factory=Providers)
     # Whether a background process runs beside this one, so that tasks need not be run here.
     background: bool = False
+    payouts: Payouts = field(default_factory=ManualPayouts)
 
     def context(self) -> TaskContext:
         """What tasks of this process may use."""
@@ -50,14 +72,35 @@ class House:
             self.database,
             {
                 Store: self.store,
+                WritePool: self.writes,
                 Mailer: self.mailer,
                 Imaging: self.imaging,
                 Scanner: self.scanner,
+                Providers: self.payments,
+                CodeKey: CodeKey.derived(self.secret),
+                DigestKey: DigestKey.derived(self.secret),
+                Payouts: self.payouts,
                 Settings: self.settings,
                 CatalogSettings: self.settings.catalog,
+                CallbackSettings: self.settings.callbacks,
+                CallbackClient: CallbackClient(
+                    OutboundSettings(frozenset(self.settings.callbacks.development_hosts)),
+                    timeout_s=self.settings.callbacks.timeout_s,
+                ),
+                MediaSettings: self.settings.media,
+                MediaClient: MediaClient(OutboundSettings(frozenset(self.settings.media.development_hosts))),
+                Intake: self.intake(),
+                Moving: AvMoving(self.settings.media),
+                CallbackKey: CallbackKey(self.secret),
+                MediaLinks: MediaLinks.derived(self.secret, self.settings.site.base_url or self.local_url()),
                 SiteInfo: SiteInfo(self.settings.site.name, self.settings.site.base_url or self.local_url()),
             },
         )
+
+    def intake(self) -> Intake:
+        """What takes in media of strangers."""
+        media = self.settings.media
+        return Intake(self.store, self.imaging, rater_for(media), media)
 
     def local_url(self) -> str:
         """Where the site is reached on this machine."""
@@ -80,6 +123,10 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
     wiring.wire()
     if settings.catalog.extra_base_models is not None:
         base_models.use(base_models.load(settings.catalog.extra_base_models))
+    addresses.use(settings.callbacks.development_hosts)
+    economy.use(economy.load(settings.buzz.economy) if settings.buzz.economy is not None else None)
+    tools.use(settings.gallery.extra_tools)
+    blocking.use(prompt_rules.load(settings.studio.prompt_rules))
     secret = instance_secret(settings)
     async with AsyncExitStack() as stack:
         database = Database(dsn, settings.database)
@@ -87,23 +134,43 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
         reads = PooledReads(dsn, settings.database)
         await reads.open()
         stack.push_async_callback(reads.close)
+        writes = WritePool(dsn, settings.database)
+        stack.push_async_callback(writes.close)
         base = settings.site.base_url or ""
         store = open_store(settings.storage, settings.home, _derived(secret, b"storage links"), base)
         stack.push_async_callback(store.aclose)
         imaging = PillowImaging(settings.imaging)
         stack.push_async_callback(imaging.aclose)
+        payouts: Payouts = ManualPayouts()
+        if settings.payouts.stripe_key is not None:
+            payouts = connect = StripeConnect(settings.payouts)
+            stack.push_async_callback(connect.aclose)
         yield House(
+            payouts=payouts,
             settings=settings,
             dsn=dsn,
             secret=secret,
             database=database,
             reads=reads,
+            writes=writes,
             store=store,
             mailer=SmtpMailer(settings.mail) if settings.mail.host else CatchingMailer(database),
             limiter=PostgresLimiter(database) if settings.limits.enabled else NoLimiter(),
             imaging=imaging,
             scanner=FileScanner(settings.scanners),
+            payments=payment_providers(settings, database, secret),
         )
+
+
+def payment_providers(settings: Settings, units: Units, secret: bytes) -> Providers:
+    """The ways to pay that the settings ask for."""
+    return open_providers(
+        settings.payments,
+        units=units,
+        secret=_derived(secret, b"development payments"),
+        development=settings.site.development,
+        crypto_fee_cents=economy.current().money.crypto_fee_cents,
+    )
 
 
 def _derived(secret: bytes, purpose: bytes) -> bytes:

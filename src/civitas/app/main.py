@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 
 from civitas import __version__
-from civitas.app.console import err, out, prepared, run_async
+from civitas.app.console import err, load_settings, out, prepared, run_async
 from civitas.kit.errors import Fault
 
 # The long-lived processes; they must not carry what only the other commands need.
-PROCESSES = frozenset({"up", "serve", "background"})
+PROCESSES = frozenset({"up", "serve", "background", "agent"})
 
 app = typer.Typer(
     name="civitas",
@@ -47,7 +47,7 @@ def serve(fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
 @app.command()
 def background(
     queue: Annotated[
-        list[str] | None, typer.Option(help="Only these queues: default, files, media, mail.")
+        list[str] | None, typer.Option(help="Only these queues: default, files, media, mail, callbacks.")
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Tasks at the same time.")] = 4,
 ) -> None:
@@ -57,6 +57,96 @@ def background(
 
     lifeline.end_with_supervisor()
     run_async(room.run(prepared("background"), queues=queue, concurrency=concurrency))
+
+
+agents = typer.Typer(invoke_without_command=True)
+app.add_typer(agents, name="agent")
+
+
+@agents.callback()
+def agent(
+    context: typer.Context,
+    server: Annotated[str | None, typer.Option(help="The address of the site to work for.")] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="The token that `civitas admin agents add` printed.", envvar="CIVITAS_AGENT_TOKEN"),
+    ] = None,
+    engines: Annotated[
+        str | None, typer.Option(help="Which engines, with commas between: media, diffusers, comfy, openai.")
+    ] = None,
+    slots: Annotated[int | None, typer.Option(min=1, max=1024, help="Jobs at the same time.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Where model files are kept.")] = None,
+    name: Annotated[str | None, typer.Option(help="What operators see.")] = None,
+    status_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="A page about the agent on 127.0.0.1.")
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Run the jobs on this Ray cluster: HOST:PORT, auto, or local for this machine alone."
+        ),
+    ] = None,
+    plain: Annotated[bool, typer.Option(help="Log lines only, also on a terminal.")] = False,
+) -> None:
+    """Run jobs of a site on this machine: any number of agents, anywhere. Ctrl-C finishes what is claimed, and ends."""
+    if context.invoked_subcommand is not None:
+        return
+    from civitas.app import agent as room
+    from civitas.app import lifeline
+
+    lifeline.end_with_supervisor()
+    given = {
+        "server": server,
+        "token": token,
+        "engines": [word.strip() for word in engines.split(",") if word.strip()] if engines else None,
+        "slots": slots,
+        "cache": cache,
+        "name": name,
+        "status_port": status_port,
+    }
+    settings = prepared("agent")
+    if ray:
+        settings.agent.ray.address = ray
+    settings.agent = room.chosen(
+        settings.agent, {key: value for key, value in given.items() if value is not None}
+    )
+    run_async(room.run(settings, console=out if out.is_terminal and not plain else None))
+
+
+@agents.command("bench")
+def bench(
+    checkpoint: Annotated[
+        Path | None,
+        typer.Argument(help="A checkpoint: a file, or a folder in diffusers' format. Tessera when left out."),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(help="WIDTHxHEIGHT; what the kind of model was made for when left out.")
+    ] = "",
+    steps: Annotated[int, typer.Option(min=1, max=150)] = 20,
+    pictures: Annotated[int, typer.Option(min=1, max=64, help="Pictures of each round.")] = 4,
+    batch: Annotated[int, typer.Option(min=1, max=64, help="How many are computed together.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=20, help="Rounds that the median is of.")] = 3,
+    sampler: Annotated[str, typer.Option(help="As a recipe names it.")] = "eulerA",
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda, cuda:1, mps; the fastest when left out.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of a table.")] = False,
+) -> None:
+    """Tell how many images a second a checkpoint makes on this machine. It needs no site and no token."""
+    from civitas.app import agent_bench
+
+    agent_bench.run(
+        load_settings().agent,
+        checkpoint=checkpoint,
+        size=size,
+        steps=steps,
+        pictures=pictures,
+        batch=batch,
+        rounds=rounds,
+        sampler=sampler,
+        device=device,
+        as_json=json,
+    )
 
 
 @app.command()
@@ -75,10 +165,12 @@ def _mount(command: str | None) -> None:
     app.registered_groups += user_app.registered_groups
     if command in USER_COMMANDS:
         return
-    from civitas.app.commands import admin, db, demo, doctor
+    from civitas.app.commands import admin, buzz, db, demo, doctor, gallery
 
     app.add_typer(db.app, name="db")
     app.add_typer(admin.app, name="admin")
+    app.add_typer(buzz.app, name="buzz")
+    app.add_typer(gallery.app, name="gallery")
     app.add_typer(demo.app, name="demo")
     app.command("doctor")(doctor.doctor)
 

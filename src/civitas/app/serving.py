@@ -9,7 +9,19 @@ import uvicorn
 from civitas.app.house import open_house
 from civitas.app.lifeline import listen
 from civitas.app.web import create_app
+from civitas.faces.live import following
+from civitas.faces.orchestrator import polling, waiting
 from civitas.infra.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """Ends what would never end by itself before it waits for the rest."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        following.end_all()
+        polling.end_all()
+        waiting.end_all()
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings, *, fd: int | None = None) -> None:
@@ -20,6 +32,7 @@ def serve(settings: Settings, *, fd: int | None = None) -> None:
         app,
         loop="uvloop",
         http="httptools",
+        ws="none",
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -30,4 +43,4 @@ def serve(settings: Settings, *, fd: int | None = None) -> None:
         timeout_keep_alive=20,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    Server(config).run(sockets=[listener])

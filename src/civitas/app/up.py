@@ -29,6 +29,7 @@ LATEST_RESTART_S = 30.0
 STEADY_AFTER_S = 60.0
 READY_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 40.0
+AGENT_STOP_S = 15.0
 
 
 @dataclass
@@ -39,6 +40,8 @@ class Child:
     arguments: list[str]
     pass_fds: tuple[int, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    # Variables of ours that it does not see.
+    without: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     pause_s: float = SOONEST_RESTART_S
@@ -49,7 +52,11 @@ class Child:
         """Start it, in a process group of its own so that Ctrl-C reaches the supervisor alone."""
         self.process = subprocess.Popen(
             [sys.executable, "-m", "civitas.app.main", *self.arguments],
-            env={**os.environ, **self.environment, SUPERVISOR: str(os.getpid())},
+            env={
+                **{name: value for name, value in os.environ.items() if name not in self.without},
+                **self.environment,
+                SUPERVISOR: str(os.getpid()),
+            },
             pass_fds=self.pass_fds,
             stdin=subprocess.DEVNULL,
             process_group=0,
@@ -73,6 +80,16 @@ class Child:
         """Send a signal if it lives."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(number)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended within this time."""
+        if self.process is None:
+            return True
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
 
 class Supervisor:
@@ -100,7 +117,7 @@ class Supervisor:
             listener = listen(self.settings.site.host, self.settings.site.port)
             try:
                 dsn = self._start_database()
-                self._upgrade(dsn)
+                self._prepare(dsn)
                 self._start_children(listener.fileno())
                 self._wait_ready()
                 if not self.stopping:
@@ -131,16 +148,19 @@ class Supervisor:
         self.server.stop_orphan()
         return self.server.start().dsn
 
-    @staticmethod
-    def _upgrade(dsn: str) -> None:
-        """Migrate in a forked child, so that the supervisor never carries what migrations import."""
+    def _prepare(self, dsn: str) -> None:
+        """Migrate, and have a token for our agent, in a forked child: the supervisor never carries what that imports."""
         pid = os.fork()
         if pid == 0:
             code = 1
             try:
-                from civitas.app import schema
+                import asyncio
+
+                from civitas.app import own_agent, schema
 
                 schema.upgrade(dsn)
+                if self.settings.agent.beside_site:
+                    asyncio.run(own_agent.ensure(dsn, self.settings.home))
                 code = 0
             finally:
                 os._exit(code)
@@ -160,8 +180,20 @@ class Supervisor:
         for number in range(self.settings.site.serve_processes):
             self.children.append(Child(f"serve {number + 1}", ["serve", "--fd", str(fd)], pass_fds=(fd,)))
         self.children.append(Child("background", ["background"]))
+        if self.settings.agent.beside_site:
+            self.children.append(self._agent())
         for child in self.children:
             child.start()
+
+    def _agent(self) -> Child:
+        """The agent beside the site: it works for this site, whatever other one the settings name."""
+        own = {
+            "CIVITAS_AGENT__SERVER": self.url(),
+            "CIVITAS_AGENT__TOKEN_FILE": str(self.settings.home / "agent.token"),
+        }
+        return Child(
+            "agent", ["agent"], environment=own, without=("CIVITAS_AGENT__TOKEN", "CIVITAS_AGENT_TOKEN")
+        )
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_TIMEOUT_S
@@ -196,17 +228,18 @@ class Supervisor:
         if self._demo is not None and self._demo.poll() is None:
             self._demo.terminate()
             self._demo.wait()
+        # First the agent, while the site still takes its results.
+        for child in self.children:
+            if child.name == "agent":
+                child.signal(signal.SIGTERM)
+                child.wait(AGENT_STOP_S)
         for child in self.children:
             child.signal(signal.SIGTERM)
         deadline = time.monotonic() + STOP_TIMEOUT_S
         for child in self.children:
-            if child.process is None:
-                continue
-            try:
-                child.process.wait(timeout=max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+            if not child.wait(max(0.1, deadline - time.monotonic())):
                 child.signal(signal.SIGKILL)
-                child.process.wait()
+                child.wait(STOP_TIMEOUT_S)
         if self._embedded:
             self.server.stop()
         self.console.print("Civitas has stopped; everything is kept in " + str(self.settings.home))

@@ -15,9 +15,12 @@ from civitas import __version__
 from civitas.app import faces
 from civitas.app.house import House
 from civitas.faces.http import errors
-from civitas.faces.http.doors import KnownHosts, OpenApiDoor
+from civitas.faces.http.doors import BodilessHead, KnownHosts, OpenApiDoor
 from civitas.faces.http.shield import Shield, content_security_policy
 from civitas.faces.http.state import State
+from civitas.faces.live import balances, commenting, making, notices, talking
+from civitas.faces.orchestrator import agents
+from civitas.faces.orchestrator import routes as orchestrator
 from civitas.faces.rest.lane import FastLane
 from civitas.infra.settings import Settings
 
@@ -36,6 +39,13 @@ def create_app(settings: Settings, open_house: OpenHouse, *, tune: bool = True) 
         async with open_house() as house:
             app.state.civitas = state_from(house)
             faces.started(app, house)
+            following = balances.prepare(app, house.reads)
+            making_now = making.prepare(app, house.reads)
+            talking_now = talking.prepare(app, house.reads)
+            noticing = notices.prepare(app, house.reads)
+            commenting_now = commenting.prepare(app, house.reads)
+            polling = agents.prepare(app, app.state.civitas)
+            orchestrator.prepare(app, app.state.civitas, house.intake())
             if tune:
                 # The collector's pauses make the slowest percent seven times slower (measured); what start-up
                 # made lives as long as the process, so it need not be looked through again.
@@ -43,7 +53,16 @@ def create_app(settings: Settings, open_house: OpenHouse, *, tune: bool = True) 
                 gc.freeze()
                 gc.set_threshold(50_000, 50, 100)
             log.info("serve.ready", version=__version__)
-            yield
+            try:
+                yield
+            finally:
+                await following.closed()
+                await making_now.closed()
+                await talking_now.closed()
+                await noticing.closed()
+                await commenting_now.closed()
+                await polling.closed()
+                await orchestrator.ended(app)
 
     app = FastAPI(
         title="Civitas",
@@ -68,6 +87,8 @@ def state_from(house: House) -> State:
         mailer=house.mailer,
         limiter=house.limiter,
         imaging=house.imaging,
+        payments=house.payments,
+        payouts=house.payouts,
         secret=house.secret,
     )
 
@@ -75,9 +96,12 @@ def state_from(house: House) -> State:
 def shielded(app: FastAPI, settings: Settings) -> ASGIApp:
     """The app behind its outer layers."""
     endpoint = settings.storage.s3_public_endpoint or settings.storage.s3_endpoint
-    inner: ASGIApp = OpenApiDoor(FastLane(app))
+    inner: ASGIApp = BodilessHead(OpenApiDoor(FastLane(app)))
     if settings.site.trusted_hosts and "*" not in settings.site.trusted_hosts:
-        inner = KnownHosts(inner, [*settings.site.trusted_hosts, "localhost", "127.0.0.1", "[::1]"])
+        inner = KnownHosts(
+            inner,
+            [*settings.site.trusted_hosts, *settings.site.safe_hosts, "localhost", "127.0.0.1", "[::1]"],
+        )
     guarded: ASGIApp = Shield(
         inner,
         policy=content_security_policy(_storage_origins(settings, endpoint)),

@@ -16,10 +16,16 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from civitas.contracts.agent_rules import AgentRules
+from civitas.infra.agent_settings import AgentSettings
 from civitas.infra.db.settings import DatabaseSettings
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.infra.limiting.settings import LimitSettings
 from civitas.infra.mail.settings import MailSettings
+from civitas.infra.media.settings import MediaSettings
+from civitas.infra.outbound.settings import CallbackSettings
+from civitas.infra.payments.settings import PaymentSettings
+from civitas.infra.payouts.settings import PayoutSettings
 from civitas.infra.scanners.settings import ScannerSettings
 from civitas.infra.storage.settings import StorageSettings
 from civitas.infra.telemetry.settings import TelemetrySettings
@@ -50,9 +56,16 @@ class SiteSettings(BaseModel):
     trusted_hosts: list[str] = Field(
         default_factory=list, description="Host names that are answered; empty answers every one."
     )
+    safe_hosts: list[str] = Field(
+        default=["green.localhost"],
+        description="Host names under which the safe-for-work twin answers: the same accounts, nothing above PG-13 for "
+        "anybody, green Buzz. Empty: there is none.",
+    )
     allow_sign_up: bool = Field(default=True, description="Whether strangers can make an account.")
     development: bool = Field(
-        default=False, description="Shows the mailbox page to everyone on this machine. Never in production."
+        default=False,
+        description="Shows the mailbox page to everyone on this machine and offers payments that take no money. "
+        "Never in production.",
     )
     max_body_mb: float = Field(
         default=10,
@@ -65,6 +78,13 @@ class SiteSettings(BaseModel):
         default=60,
         gt=0,
         description="A page or API request that is not a transfer ends with 503 after this long.",
+    )
+    source_url: str = Field(
+        default="",
+        max_length=500,
+        pattern=r"^(https?://[^\s<>\"]+)?$",
+        description="Where the source of what runs here is offered, linked in the footer. The AGPL (section 13) asks "
+        "whoever runs a changed copy for others to offer it. Empty: no link.",
     )
     region_note: str = Field(default="", max_length=500, description="A line shown in the footer.")
 
@@ -107,6 +127,33 @@ class CatalogSettings(BaseModel):
     link_minutes: int = Field(default=60, ge=1, description="How long a signed download link holds.")
 
 
+class GallerySettings(BaseModel):
+    """The gallery's data that an operator may extend."""
+
+    extra_tools: Path | None = Field(
+        default=None,
+        description="A TOML file with further tools and techniques, in the format of the shipped one.",
+    )
+
+
+class BuzzSettings(BaseModel):
+    """The economy."""
+
+    economy: Path | None = Field(
+        default=None,
+        description="A TOML file that is laid over the shipped rules of the economy; what it does not name stays.",
+    )
+
+
+class StudioSettings(BaseModel):
+    """What people make on site."""
+
+    prompt_rules: Path | None = Field(
+        default=None,
+        description="A TOML file that is laid over the shipped rules for prompts: its words are added, `-word` takes one away.",
+    )
+
+
 class Settings(BaseSettings):
     """Everything an operator may set: `CIVITAS_SITE__PORT=9000`, or `[site] port = 9000` in civitas.toml."""
 
@@ -125,6 +172,15 @@ class Settings(BaseSettings):
     scanners: ScannerSettings = Field(default_factory=ScannerSettings)
     imaging: ImagingSettings = Field(default_factory=ImagingSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
+    buzz: BuzzSettings = Field(default_factory=BuzzSettings)
+    studio: StudioSettings = Field(default_factory=StudioSettings)
+    payments: PaymentSettings = Field(default_factory=PaymentSettings)
+    payouts: PayoutSettings = Field(default_factory=PayoutSettings)
+    agents: AgentRules = Field(default_factory=AgentRules)
+    agent: AgentSettings = Field(default_factory=AgentSettings)
+    media: MediaSettings = Field(default_factory=MediaSettings)
+    gallery: GallerySettings = Field(default_factory=GallerySettings)
+    callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
     social: SocialSettings = Field(default_factory=SocialSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 

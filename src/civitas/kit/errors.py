@@ -17,6 +17,8 @@ Kind = Literal[
     "conflict",
     "gone",
     "too_large",
+    "unsupported",
+    "unprocessable",
     "limited",
     "unavailable",
 ]
@@ -30,6 +32,8 @@ STATUS: Mapping[Kind, int] = {
     "conflict": 409,
     "gone": 410,
     "too_large": 413,
+    "unsupported": 415,
+    "unprocessable": 422,
     "limited": 429,
     "unavailable": 503,
 }
@@ -119,6 +123,18 @@ class TooLarge(Fault):
     """The input is larger than a limit that is checked before it is read."""
 
     kind, code = "too_large", "too_large"
+
+
+class Unsupported(Fault):
+    """The input is of a type that is not taken here, whatever it holds."""
+
+    kind, code = "unsupported", "unsupported"
+
+
+class Unprocessable(Fault):
+    """The input is of a type that is taken, and is not what it should be: broken, lying, or blocked."""
+
+    kind, code = "unprocessable", "unprocessable"
 
 
 class Limited(Fault):

@@ -58,6 +58,7 @@ _ORDER: Final = (
     "VAE",
 )
 _LAST: Final = ("hashes", "Version", "civitaiResources", "extra")
+_KNOWN: Final = {*_INTEGERS, *_NUMBERS, *_JSON, "Size"}
 _NOT_PAIRS: Final = {"prompt", "negativePrompt", "width", "height", "resources", "comfy"}
 
 
@@ -80,12 +81,12 @@ def load_json(text: str, *, limit: int = MAX_TEXT) -> Any:
     return _bounded(value, 0)
 
 
-def parse_parameters(text: str) -> dict[str, Any]:
+def parse_parameters(text: str, faults: list[str] | None = None) -> dict[str, Any]:
     """Civitai `meta` fields found in an A1111 text; `{}` when there are none. Never raises.
 
     Gives prompt, negativePrompt, steps, sampler, scheduler, cfgScale, seed, clipSkip, denoise, Size with width and
     height, hashes, civitaiResources, extra (Civitai metadata) and resources; any other key stays under its own
-    name as text. A field that cannot be read is left out and never loses the others.
+    name as text. A field that cannot be read is left out and never loses the others; `faults` gets a sentence for each.
     """
     text = clean_text(text[:MAX_TEXT])
     head, tail = _split(text)
@@ -96,7 +97,10 @@ def parse_parameters(text: str) -> dict[str, Any]:
     if negative:
         meta["negativePrompt"] = negative
     for key, value in _pairs(tail):
+        before = len(meta)
         _take(meta, key, value)
+        if faults is not None and len(meta) == before and key in _KNOWN and key not in _seen(meta):
+            faults.append(f"{key}: {str(value)[:60]!r} cannot be read.")
     _gather_hashes(meta)
     resources = resources_of(meta)
     if resources:
@@ -272,6 +276,11 @@ def _take(meta: dict[str, Any], key: str, value: Any) -> None:
         meta[key] = value[:MAX_VALUE] if isinstance(value, str) else value
 
 
+def _seen(meta: Mapping[str, Any]) -> set[str]:
+    """The keys of fields that were read already; a second value of one is no fault."""
+    return {_TO_TEXT.get(field, field) for field in meta}
+
+
 def _only_hashes(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
         return {}
@@ -349,7 +358,7 @@ def _value_text(value: Any) -> str:
 
 def _number(text: str) -> int | float | None:
     if _INTEGER.fullmatch(text):
-        return int(text)
+        return _whole(text)
     return _finite(text) if _NUMBER.fullmatch(text) else None
 
 
@@ -359,7 +368,9 @@ def _finite(text: str) -> float | None:
 
 
 def _whole(text: str) -> int | float | None:
-    return int(text) if len(text) <= 40 else _finite(text)
+    # Larger ones are kept by nothing that stores JSON.
+    number = int(text) if len(text) <= 40 else None
+    return number if number is not None and -(2**63) <= number < 2**64 else _finite(text)
 
 
 def _bounded(value: Any, depth: int) -> Any:

@@ -40,6 +40,25 @@ def clean_block(text: str) -> str:
     return "\n".join(kept).strip("\n")
 
 
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def clean_markdown(text: str) -> str:
+    """Text that people format: NFC, line ends as one, control and bidirectional-override characters out.
+
+    Indents, blank lines and tabs mean something there, so they stay; what is blank at the ends goes.
+    """
+    kept = (
+        ch if ch in "\n\t\u200c\u200d" or unicodedata.category(ch) not in _INVISIBLE else ""
+        for ch in unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    )
+    lines = [
+        line.rstrip() if not line.endswith("  ") else line.rstrip() + "  "
+        for line in "".join(kept).split("\n")
+    ]
+    return "\n".join(lines).strip("\n").rstrip() if any(line.strip() for line in lines) else ""
+
+
 def _plain(text: str) -> str:
     return _NOT_ASCII_FILE.sub("_", unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode())
 

@@ -20,8 +20,10 @@ from civitas.infra.queue.registry import REGISTRY
 from civitas.kit import clock
 
 HOSTILE = '<img src=x onerror="alert(1)">\r\nBcc: victim@example.org {site} %s \u202e'
-CONTEXT = dict.fromkeys(("username", "detail", "email", "old", "new"), HOSTILE) | {
-    "url": "https://hub.example.org/x?token=a&end=old"
+FACTS = ("username", "detail", "email", "old", "new", "worth", "message", "code", "subject", "told", "label")
+CONTEXT = dict.fromkeys(FACTS, HOSTILE) | {
+    "url": "https://hub.example.org/x?token=a&end=old",
+    "path": "/x",
 }
 
 
@@ -41,7 +43,7 @@ def test_every_letter_bears_hostile_facts(name: str) -> None:
 def test_every_letter_reads_without_a_name(name: str) -> None:
     context = dict.fromkeys(CONTEXT, "") | {"url": "https://hub.example.org/x"}
     letter = letters.compose(name, SITE, context)
-    assert letter.text.startswith("Hello,\n\n") and "{" not in letter.text
+    assert letter.text.startswith("Hello,\n") and "{" not in letter.text
 
 
 def test_every_purpose_has_a_letter_and_every_link_a_page() -> None:

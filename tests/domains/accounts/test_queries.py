@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,8 +11,8 @@ from tests.factories.accounts import make_actor, make_person
 
 from civitas.domains.accounts import following, profiles, queries
 from civitas.domains.accounts.actors import actor_named
-from civitas.domains.accounts.types import ANONYMOUS, SYSTEM_ID, Actor, Relation, Role
-from civitas.kit.errors import Forbidden, Invalid, Limited, NotFound
+from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, SYSTEM_ID, Actor, Relation, Role
+from civitas.kit.errors import Forbidden, Invalid, NotFound
 
 
 async def test_cards_by_id(session: AsyncSession, ada: Actor, bob: Actor) -> None:
@@ -60,38 +62,26 @@ async def test_completion_and_lists_use_their_indexes(session: AsyncSession) -> 
     assert plans == [True, True]
 
 
-async def test_creators_by_cursor_and_by_number_agree(session: AsyncSession) -> None:
-    for number in range(25):
-        person = await make_person(session, f"maker_{number}")
-        await queries.set_model_count(session, person_id=person, count=number % 4)
-    seen: list[int] = []
-    cursor: str | None = None
-    while True:
-        page = await queries.creators(session, cursor=cursor, limit=4)
-        seen += [creator.id for creator in page.items]
-        cursor = page.next_cursor
-        if cursor is None:
-            break
-    assert len(seen) == len(set(seen)) == 18
-    numbered = [
-        creator.id
-        for number in (1, 2, 3)
-        for creator in (await queries.creators_numbered(session, page=number, limit=8)).items
-    ]
-    assert numbered == seen
-    first = await queries.creators_numbered(session, query="MAKER_1", page=1, limit=8)
-    assert first.total == 9 and all(c.username.startswith("maker_1") for c in first.items)
-    counts = [c.model_count for c in (await queries.creators(session, limit=200)).items]
-    assert counts == sorted(counts, reverse=True) and min(counts) == 1
-
-
-async def test_numbered_pages_end(session: AsyncSession) -> None:
-    with pytest.raises(Limited) as caught:
-        await queries.creators_numbered(session, page=6, limit=200)
-    assert caught.value.code == "use_cursor"
-    assert (await queries.creators_numbered(session, page=-3, limit=0)).page == 1
+async def test_creators_page_by_page_with_the_models_that_one_may_see(session: AsyncSession) -> None:
+    for number in range(24):
+        await make_person(session, f"maker_{number}", model_count=number % 4, safe_model_count=number % 3)
+    adult = replace(ANONYMOUS, mask=ALL_MASK)
+    for viewer, some in ((ANONYMOUS, 3), (adult, 4)):
+        seen, cursor = [], None
+        while True:
+            page = await queries.creators(session, viewer, cursor=cursor, limit=4)
+            seen += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        counts = [creator.model_count for creator in seen]
+        assert counts == sorted(counts, reverse=True)
+        assert sorted(counts) == sorted(number % some for number in range(24) if number % some)
+        assert len({creator.id for creator in seen}) == len(seen)
+    named = (await queries.creators(session, adult, query="MAKER_1", limit=50)).items
+    assert {creator.username for creator in named} == {f"maker_{n}" for n in (1, *range(10, 20)) if n % 4}
     with pytest.raises(Invalid):
-        await queries.creators(session, cursor="WzFd")
+        await queries.creators(session, adult, cursor="WzFd")
 
 
 async def test_a_profile_for_its_viewers(session: AsyncSession, ada: Actor, bob: Actor) -> None:

@@ -175,7 +175,7 @@ async def test_wishes_come_and_go_once(session: AsyncSession) -> None:
     assert await engagement.wishes(session, ANONYMOUS, model_ids=[model_id]) == {}
     waiting = await session.execute(
         text(
-            "SELECT count(*) FROM procrastinate.procrastinate_jobs"
+            "SELECT count(DISTINCT args->>'event') FROM procrastinate.procrastinate_jobs"
             " WHERE args->>'name' = 'catalog.ModelEngaged' AND args->'body'->>'kind' = 'favourite'"
         )
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-from tests.faces.rest.every_operation import Operation, make_owned, operations
+from tests.faces.rest.every_operation import STAFF_ONLY, Operation, make_owned, operations
 from tests.factories.http import HTML, ORIGIN, Client
 from tests.flows import story
 from tests.flows.story import API
@@ -41,7 +42,10 @@ def calm(response: httpx.Response) -> None:
     assert response.status_code < 500, f"{response.request.url}"[:300] + response.text[:300]
     if response.content and not 300 <= response.status_code < 400:
         kind = response.headers["content-type"]
-        assert kind.startswith(("application/json", "application/x-ndjson")), response.request.url
+        # An export that is asked for in good form, with words that nothing has, is a table without lines.
+        table = response.status_code == 200 and response.request.url.path.endswith(".csv")
+        allowed = ("text/csv",) if table else ("application/json", "application/x-ndjson")
+        assert kind.startswith(allowed), response.request.url
 
 
 def address(operation: Operation, value: str = "1") -> str:
@@ -109,10 +113,16 @@ def cursors() -> list[str]:
 async def test_cursors_made_by_hand(client: Client) -> None:
     owned = await make_owned(client, public=True)
     await story.become(client, owned.person)
-    pages = [op for op in READS if any(p["name"] == "cursor" for p in op.parameters)]
+    pages = [
+        op for op in READS if any(p["name"] == "cursor" for p in op.parameters) and op.name not in STAFF_ONLY
+    ]
     assert len(pages) >= 4
     for operation in pages:
-        path = operation.path.replace("{username}", "owner_of_all")
+        path = re.sub(
+            r"{(\w+)}",
+            lambda hole: "owner_of_all" if hole[1] == "username" else owned.path_value(operation, hole[1]),  # noqa: B023
+            operation.path,
+        )
         sorts = ("", "Newest", "Oldest", "Highest Rated") if operation.name == "listModels" else ("",)
         for cursor in cursors():
             for sort in sorts:

@@ -16,7 +16,7 @@ from tests.factories.catalog import make_model, make_published_model
 from civitas.domains.accounts.types import ALL_MASK, PG, R
 from civitas.domains.catalog import vocabulary
 from civitas.domains.catalog.tables import FileHash
-from civitas.faces.rest import downloads, fast, operations
+from civitas.faces.rest import downloads, fast, images, operations
 from civitas.kit import clock
 
 
@@ -285,7 +285,7 @@ def test_the_document_describes_every_plain_route() -> None:
     }
     served = {
         (method, route.path)
-        for route in [*fast.routes, *downloads.routes]
+        for route in [*fast.routes, *images.routes, *downloads.routes]
         for method in route.methods or ()
         if not (method == "HEAD" and route.path.startswith("/api/v1"))
     }
@@ -323,7 +323,13 @@ class BrokenReads:
     async def fetch(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
         raise self.error
 
-    def connection(self) -> Any:
+    async def fetch_planned(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
+        raise self.error
+
+    async def fetch_bytes(self, query: str, params: Any = None) -> list[list[bytes | None]]:
+        raise self.error
+
+    async def fetch_planned_bytes(self, query: str, params: Any = None) -> list[list[bytes | None]]:
         raise self.error
 
 

@@ -104,6 +104,11 @@ async def _suggest(request: Request) -> Response:
     )
 
 
+async def _quiet(request: Request) -> Response:
+    # An event source that is told so asks no more.
+    return Response(status_code=204)
+
+
 def make_app() -> Starlette:
     """The style guide, the error pages and the static files under the policy that the product sends."""
     return Starlette(
@@ -113,6 +118,7 @@ def make_app() -> Starlette:
             Route("/list", _list),
             Route("/models/{id:int}", _model),
             Route("/search/suggest", _suggest),
+            Route("/api/live/notices", _quiet),
             *static_routes(),
         ],
         middleware=[Middleware(BaseHTTPMiddleware, dispatch=_with_policy)],

@@ -185,6 +185,22 @@ async def test_other_browsers_are_signed_out(client: Client, session: AsyncSessi
     assert (await client.page("/account/security")).status_code == 303
 
 
+async def test_a_key_can_be_told_what_it_may_spend(client: Client, me: int) -> None:
+    await client.submit("/account/keys", name="Tool", days="30", preset="Full", limit="1,500", span="week")
+    page = (await client.page("/account/keys")).text
+    assert "1,500 Buzz in 1 week, 1,500 left" in page
+    key = page.split('action="/account/keys/')[1].split("/")[0]
+    await client.submit(f"/account/keys/{key}/limit", limit="20", span="all")
+    assert "20 Buzz in all" in (await client.page("/account/keys")).text
+    for wrong in ({"limit": "-3"}, {"limit": "9" * 13}, {"limit": "5", "span": "year"}):
+        await client.submit(f"/account/keys/{key}/limit", **wrong)
+    assert "20 Buzz in all" in (await client.page("/account/keys")).text
+    await client.submit(f"/account/keys/{key}/limit", limit="", span="day")
+    assert "May spend 20" not in (await client.page("/account/keys")).text
+    refused = await client.submit("/account/keys", name="T", days="30", preset="Full", limit="much")
+    assert refused.status_code == 400 and "whole Buzz" in refused.text
+
+
 async def test_key_is_shown_once_and_revoked(client: Client, session: AsyncSession, me: int) -> None:
     made = await client.submit("/account/keys", name="Tool", days="30", preset="Creator")
     assert (made.status_code, made.headers["location"]) == (303, "/account/keys")

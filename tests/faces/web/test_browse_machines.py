@@ -8,9 +8,12 @@ import pytest
 from sqlalchemy import select
 from tests.faces.web.browse_shelf import publish
 from tests.factories.accounts import make_actor
+from tests.factories.collections import make_collection, make_posted
 from tests.factories.http import Client
 
 from civitas.domains.catalog.tables import FileHash
+from civitas.domains.gallery.collections import filling
+from civitas.domains.gallery.collections.types import ReadBy
 
 SPACE = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 
@@ -29,6 +32,31 @@ async def test_suggestions_by_name(client: Client) -> None:
     assert next(iter(await suggested(client, "#vel"))) == "Tags"
     assert (await suggested(client, "sdxl 1"))["Base models"][0]["href"] == "/base-models/SDXL%201.0"
     assert await suggested(client, "") == {}
+
+
+async def test_suggestions_of_words_people_and_pictures(client: Client) -> None:
+    async with client.house.database.unit() as session:
+        ana = await make_actor(session, "velvet_ana")
+        _, (image, mature) = await make_posted(session, ana.require(), levels=(1, 8))
+        post, _ = await make_posted(session, ana.require())
+        hung = await make_collection(session, ana, name="Soft velvet nights")
+        hidden = await make_collection(session, ana, name="Velvet of mine", read_by=ReadBy.PRIVATE)
+        loud = await make_collection(session, ana, name="Velvet after dark")
+        await filling.add(session, ana, collection_id=hung.id, subject_ids=[image])
+        await filling.add(session, ana, collection_id=hidden.id, subject_ids=[image])
+        await filling.add(session, ana, collection_id=loud.id, subject_ids=[mature])
+    found = await suggested(client, "velv")
+    assert [one["title"] for one in found["Collections"]] == ["Soft velvet nights"]
+    assert found["Collections"][0]["subtitle"] == "velvet_ana · 1 thing"
+    assert [one["href"] for one in found["People"]] == ["/user/velvet_ana"]
+    over = (await client.get("/api/v1/suggest", params={"query": "velv"})).json()["items"]
+    assert [(one["kind"], one["name"], one["count"]) for one in over] == [
+        ("collection", "Soft velvet nights", 1)
+    ]
+    exact = (await suggested(client, f"https://x.example/images/{image}?from=7"))["Exactly"]
+    assert [one["href"] for one in exact] == [f"/images/{image}"]
+    assert await suggested(client, f"/images/{mature}") == {}
+    assert (await suggested(client, f"/posts/{post}"))["Exactly"][0]["subtitle"] == f"Post {post}"
 
 
 async def test_suggestions_that_name_one_thing(client: Client) -> None:

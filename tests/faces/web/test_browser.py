@@ -54,7 +54,7 @@ def test_phone_targets_are_large_enough(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     page.goto("/styleguide")
     small = page.evaluate(
-        """() => [...document.querySelectorAll('.button, .dock a, .chip, .tabs a, .menu > summary, .account-button')]
+        """() => [...document.querySelectorAll('.button, .dock li > a, .chip, .tabs a, .menu > summary, .account-button')]
           .map((item) => [item.className || item.textContent.trim(), item.getBoundingClientRect()])
           .filter(([, box]) => box.width > 0 && (box.height < 43.5 || box.width < 43.5))
           .filter(([name]) => !name.includes('size-s'))
@@ -74,7 +74,9 @@ def test_the_skip_link_leads_to_the_content(page: Page) -> None:
 def test_the_palette_is_a_combobox(page: Page) -> None:
     page.goto("/styleguide")
     page.keyboard.press("Control+k")
-    box = page.get_by_role("combobox", name="Search models, creators, tags and actions")
+    box = page.get_by_role(
+        "combobox", name="Search models, pictures, articles, collections, people and actions"
+    )
     expect(box).to_be_focused()
     box.fill("gouache")
     first = page.locator("#palette").get_by_role("option").first
@@ -94,7 +96,7 @@ def test_menus_by_keyboard(page: Page) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator(".menu-person")).to_be_focused()
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("link", name="Publish a model")).to_be_focused()
+    expect(page.get_by_role("link", name="Wallet")).to_be_focused()
     page.keyboard.press("Escape")
     expect(summary).to_be_focused()
     expect(page.locator(".menu-person")).to_be_hidden()

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from tests.factories.accounts import make_person
 from tests.factories.catalog import make_file, make_model, make_preview, make_version
 from tests.factories.http import HTML, HTMX, Client
@@ -17,6 +17,7 @@ from civitas.domains.accounts.types import Role
 from civitas.domains.blobs.tables import Upload
 from civitas.domains.catalog.tables import FileHeader, Model, ModelFile, ModelVersion
 from civitas.domains.gallery.tables import Image
+from civitas.infra.imaging import png
 from civitas.kit import clock
 
 
@@ -188,6 +189,37 @@ async def test_a_picture_of_another_version_is_not_touched(client: Client) -> No
     path = steps(model_id, other["id"], "pictures")
     await client.submit(f"{path}/{made['id']}/remove")
     assert await order_of(client) == [made["id"]]
+
+
+RECIPE = "a fox\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x48"
+
+
+async def test_the_recipe_is_hidden_and_shown_again_on_the_page(client: Client) -> None:
+    _, model_id, version_id = await draft(client)
+    made = await story.picture(client, version_id, png.embed_text(story.drawing(), RECIPE))
+    path = steps(model_id, version_id, "pictures")
+    assert "Recipe found" in (await client.page(path)).text
+    partial = {"hx-target": "picture-list"} | HTMX
+    hidden = await client.post(f"{path}/{made['id']}/recipe", data={"hidden": "true"}, headers=partial)
+    assert "Recipe, hidden from others" in hidden.text and "a fox" in hidden.text
+    assert (await one(client, Image, id=made["id"])).hide_meta
+    await client.submit(f"{path}/{made['id']}/recipe")
+    assert not (await one(client, Image, id=made["id"])).hide_meta
+    assert "Recipe found" in (await client.page(path)).text
+
+
+async def test_a_blocked_picture_is_explained_and_not_rated_by_its_owner(client: Client) -> None:
+    _, model_id, version_id = await draft(client)
+    made = await story.picture(client, version_id)
+    path = steps(model_id, version_id, "pictures")
+    async with client.house.database.unit() as session:
+        await session.execute(update(Image).where(Image.id == made["id"]).values(nsfw_level=32))
+    page = await client.page(path)
+    assert "Blocked by the moderators" in page.text and f'id="level-{made["id"]}"' not in page.text
+    partial = {"hx-target": "picture-list"} | HTMX
+    refused = await client.post(f"{path}/{made['id']}/level", data={"level": "1"}, headers=partial)
+    assert '"danger"' in refused.headers["hx-trigger"]
+    assert (await one(client, Image, id=made["id"])).nsfw_level == 32
 
 
 async def test_the_checklist_leads_to_what_is_missing_and_publishing_waits_for_it(client: Client) -> None:

@@ -14,7 +14,13 @@ from civitas.infra.mail.mailer import CatchingMailer, Mail, SmtpMailer
 from civitas.infra.mail.settings import MailSettings
 from civitas.kit.errors import Unavailable
 
-MAIL = Mail("ada@example.org", "Grüße", "Plain text.", "<p>With form.</p>")
+MAIL = Mail(
+    "ada@example.org",
+    "Grüße",
+    "Plain text.",
+    "<p>With form.</p>",
+    {"List-Unsubscribe": "<https://example.org/out>"},
+)
 
 
 @asynccontextmanager
@@ -66,6 +72,7 @@ async def test_a_mail_goes_out_with_both_bodies() -> None:
     assert any(line.upper().startswith("AUTH") for line in heard)
     assert any("multipart/alternative" in line for line in heard)
     assert "Plain text." in heard
+    assert "List-Unsubscribe: <https://example.org/out>" in heard
 
 
 async def test_a_refused_recipient_is_not_tried_again() -> None:

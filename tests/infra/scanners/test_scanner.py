@@ -67,7 +67,7 @@ async def test_the_sandbox_has_no_network(tmp_path: Path) -> None:
 def test_nothing_can_be_started_or_reached_from_within() -> None:
     code = """
 import os, socket, sys
-from civitas.infra.scanners import confine
+from civitas.kit import confine
 confine.limit(512 << 20, 10, 1 << 20)
 reached = confine.isolate()
 def attempt(deed):

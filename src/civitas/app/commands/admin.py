@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -14,7 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.app import wiring
+from civitas.app.commands import agents
+from civitas.app.commands.units import in_unit
 from civitas.app.console import database_running, load_settings, out
+from civitas.contracts.events.accounts import OnboardingStepTaken
 from civitas.domains.accounts import joining, passwords, standing
 from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import SYSTEM, Onboarding, Role
@@ -22,35 +24,16 @@ from civitas.domains.catalog import base_models, rebuilding
 from civitas.infra.db.database import Database
 from civitas.infra.db.settings import DatabaseSettings
 from civitas.infra.queue import dead_letters
+from civitas.infra.queue.outbox import publish
 from civitas.infra.queue.registry import REGISTRY
 from civitas.kit.errors import NotFound
 
 app = typer.Typer(help="Look after people and background tasks.", no_args_is_help=True)
 tasks = typer.Typer(help="Tasks that failed for good.", no_args_is_help=True)
 app.add_typer(tasks, name="tasks")
+app.add_typer(agents.app, name="agents")
 
 REASON = "by the operator, on the command line"
-
-
-@asynccontextmanager
-async def _database(dsn: str) -> AsyncIterator[Database]:
-    database = Database(dsn)
-    try:
-        yield database
-    finally:
-        await database.close()
-
-
-def in_unit(work: Callable[[AsyncSession], Awaitable[Any]]) -> Any:
-    """Run one unit of work against the instance's database and return what it returns."""
-
-    async def run(dsn: str) -> Any:
-        wiring.wire()
-        async with _database(dsn) as database, database.unit() as session:
-            return await work(session)
-
-    with database_running(load_settings()) as dsn:
-        return asyncio.run(run(dsn))
 
 
 async def _person(session: AsyncSession, username: str) -> int:
@@ -73,7 +56,7 @@ def create_user(
     chosen = password or secrets.token_urlsafe(12)
 
     async def work(session: AsyncSession) -> int:
-        return await joining.create_person(
+        made = await joining.create_person(
             session,
             username=username,
             email=email,
@@ -83,6 +66,8 @@ def create_user(
             # The operator vouches for the person: nothing stands between them and their first upload.
             onboarding=int(Onboarding.COMPLETE),
         )
+        await publish(session, OnboardingStepTaken(made, int(Onboarding.COMPLETE), complete=True))
+        return made
 
     person = in_unit(work)
     out.print(f"{username} (number {person}) can sign in as {role.value}.")

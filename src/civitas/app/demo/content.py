@@ -1,4 +1,4 @@
-"""What the demo shows: two creators, eight models, their versions, a fork, a merge, a workflow."""
+"""What the demo shows: two creators, models whose weights are drawn numbers, their versions, a fork, a merge, a workflow."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TALL, WIDE, SQUARE = (640, 936), (936, 640), (768, 768)
+
+WORKS = (
+    "\n\n> **Demo content, and it works.** These are trained weights that come with Civitas: press *Create with it* and "
+    "pictures are made on this machine. `civitas demo remove` takes the page away, not the weights."
+)
 
 NOTE = (
     "\n\n> **Demo content.** The pictures were drawn by arithmetic and the weights are small random numbers in the "
@@ -36,6 +41,13 @@ class DemoPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class PackedPicture:
+    """A picture that comes with the program, made by the model that it shows, its recipe inside."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
 class DemoVersion:
     """A version; `weights` names how its bytes are made, with arguments."""
 
@@ -44,7 +56,7 @@ class DemoVersion:
     description: str
     filename: str
     weights: tuple[str, Mapping[str, Any]]
-    pictures: tuple[DemoPicture, ...]
+    pictures: tuple[DemoPicture | PackedPicture, ...]
     words: tuple[str, ...] = ()
     strength: tuple[float, float, float] | None = None
     steps: int | None = None
@@ -70,6 +82,8 @@ class DemoModel:
     parents: tuple[tuple[str, str], ...] = ()
     merge: tuple[Mapping[str, Any], ...] = ()
     recommended: tuple[tuple[str, float], ...] = ()
+    # Trained weights that make pictures.
+    works: bool = False
 
 
 PEOPLE = (
@@ -80,6 +94,16 @@ PEOPLE = (
         "tobias_demo", "Checkpoints, autoencoders and the odd workflow. This is a demo account.", "Tromso"
     ),
 )
+# They publish nothing, and like what the others publish.
+FRIENDS = (
+    DemoPerson(
+        "ines_demo", "I print what I like and hang it in the kitchen. This is a demo account.", "Porto"
+    ),
+    DemoPerson("pavel_demo", "Backgrounds for small games. This is a demo account.", "Brno"),
+    DemoPerson("yuki_demo", "Collecting skies. This is a demo account.", "Sapporo"),
+)
+# Whose newest version of which model is sold for a few days.
+SOLD = "contours"
 
 
 LANTERN = DemoModel(
@@ -324,4 +348,4 @@ WORKFLOW = DemoModel(
 )  # fmt: skip
 
 # In the order in which they are made: what others refer to comes first.
-MODELS = (LANTERN, TIDEGLASS, CLEARWATER, CONTOURS, VEILS, PAPERCUT, DUSK, MERGE, WORKFLOW)
+DRAWN = (LANTERN, TIDEGLASS, CLEARWATER, CONTOURS, VEILS, PAPERCUT, DUSK, MERGE, WORKFLOW)

@@ -9,9 +9,21 @@ from typing import Any
 
 from rich.progress import Progress
 
-from civitas.app.demo import drawing, weights
-from civitas.app.demo.content import MODELS, NOTE, PEOPLE, DemoModel, DemoPerson, DemoPicture, DemoVersion
+from civitas.app.demo import collecting, drawing, living, showing, speaking, stocking, telling, weights
+from civitas.app.demo.content import (
+    FRIENDS,
+    NOTE,
+    PEOPLE,
+    SOLD,
+    WORKS,
+    DemoModel,
+    DemoPerson,
+    DemoPicture,
+    DemoVersion,
+    PackedPicture,
+)
 from civitas.app.demo.graph import two_pass
+from civitas.app.demo.trained import MODELS
 from civitas.app.house import House
 from civitas.domains.accounts import joining, profiles
 from civitas.domains.accounts.actors import actor_named
@@ -24,6 +36,7 @@ from civitas.domains.catalog.forms import LineageForm, ModelForm, ModelPatch, Ve
 from civitas.domains.catalog.tables import Model, ModelVersion
 from civitas.domains.catalog.types import Origin
 from civitas.domains.gallery import previews
+from civitas.engines.diffusers import models as tessera
 from civitas.infra.imaging.png import embed_text
 from civitas.infra.queue.draining import drain, settled
 from civitas.kit.generation_text import write_parameters
@@ -47,12 +60,37 @@ async def make(house: House, progress: Progress) -> int:
     made = Made()
     pictures = sum(len(version.pictures) for model in MODELS for version in model.versions)
     work = progress.add_task("Demo content", total=pictures + len(MODELS))
-    for person in PEOPLE:
+    await stocking.stock(house)
+    for person in (*PEOPLE, *FRIENDS):
         made.people[person.username] = await _person(house, person)
+    await living.prepare(house, made.people[PEOPLE[0].username])
     for model in MODELS:
         await _model(house, made, model, lambda: progress.advance(work))
         progress.advance(work)
+    await showing.show(house, made.people, made.versions, upload=_upload, settle=_settle)
+    cast = _cast(made)
+    await living.live(house, cast)
+    await telling.tell(house, [made.people[person.username] for person in PEOPLE])
+    await collecting.collect(
+        house, makers=cast.makers, friends=cast.friends, models=list(made.models.values())
+    )
+    await speaking.speak(house, made.people, made.models, made.versions)
+    await _settle(house)
     return len(MODELS)
+
+
+def _cast(made: Made) -> living.Cast:
+    makers = [made.people[person.username] for person in PEOPLE]
+    versions: dict[int, list[int]] = {maker.require(): [] for maker in makers}
+    for model in MODELS:
+        if model.type in ("Checkpoint", "LORA"):
+            versions[made.people[model.owner].require()] += made.versions[model.key]
+    return living.Cast(
+        makers=makers,
+        friends=[made.people[person.username] for person in FRIENDS],
+        versions=versions,
+        gated=made.versions[SOLD][-1],
+    )
 
 
 async def _settle(house: House) -> None:
@@ -64,7 +102,11 @@ async def _settle(house: House) -> None:
 async def _person(house: House, person: DemoPerson) -> Actor:
     async with house.database.unit() as session:
         made = await joining.create_person(
-            session, username=person.username, email=None, onboarding=int(Onboarding.COMPLETE)
+            session,
+            username=person.username,
+            # In development the mailbox is a page, so one can sign in as them by a link.
+            email=f"{person.username}@example.org" if house.settings.site.development else None,
+            onboarding=int(Onboarding.COMPLETE),
         )
     async with house.database.unit() as session:
         actor = await actor_named(session, made)
@@ -82,10 +124,13 @@ async def _model(house: House, made: Made, model: DemoModel, tick: Any) -> None:
         made.versions[model.key].append(version_id)
         await _file(house, made, actor, model, version, version_id, place)
         for picture in version.pictures:
-            await _picture(house, actor, model, version, version_id, picture)
+            await _picture(house, actor, version, version_id, picture)
             tick()
     await _lineage(house, made, actor, model)
     await _settle(house)
+    if model.key == SOLD:
+        async with house.database.unit() as session:
+            await living.sell(session, actor, made.versions[model.key][-1])
     async with house.database.unit() as session:
         await publishing.publish(session, actor, model_id=model_id)
     await _settle(house)
@@ -93,7 +138,7 @@ async def _model(house: House, made: Made, model: DemoModel, tick: Any) -> None:
 
 async def _draft(house: House, made: Made, actor: Actor, model: DemoModel) -> int:
     shown = {
-        "description": model.description + NOTE,
+        "description": model.description + (WORKS if model.works else NOTE),
         "category": model.category,
         "tags": [TAG, *model.tags],
         **model.licence,
@@ -174,6 +219,8 @@ def _bytes(made: Made, model: DemoModel, version: DemoVersion, place: int) -> by
             tensors = weights.checkpoint(**arguments)
         case "merge":
             tensors = _merged(made, model)
+        case "packed":
+            return tessera.FOLDER.joinpath(str(arguments["file"])).read_bytes()
         case "workflow":
             return json.dumps(two_pass(**arguments), indent=2).encode()
         case _:
@@ -202,8 +249,22 @@ def _merged(made: Made, model: DemoModel) -> weights.Tensors:
 
 
 async def _picture(
-    house: House, actor: Actor, model: DemoModel, version: DemoVersion, version_id: int, picture: DemoPicture
+    house: House,
+    actor: Actor,
+    version: DemoVersion,
+    version_id: int,
+    picture: DemoPicture | PackedPicture,
 ) -> None:
+    if isinstance(picture, PackedPicture):
+        name, body = picture.file, (tessera.SAMPLES / picture.file).read_bytes()
+    else:
+        name, body = _drawn(version, picture)
+    upload_id = await _upload(house, actor, name, body, Purpose.IMAGE)
+    async with house.database.unit() as session:
+        await previews.add(session, actor, version_id=version_id, upload_id=upload_id, nsfw_level=1)
+
+
+def _drawn(version: DemoVersion, picture: DemoPicture) -> tuple[str, bytes]:
     image = drawing.draw(picture.scene, picture.palette, picture.seed, picture.size)
     recipe = {
         "prompt": picture.prompt,
@@ -215,11 +276,8 @@ async def _picture(
         "Size": f"{picture.size[0]}x{picture.size[1]}",
         "Model": "paper-lantern_v12",
     }
-    body = embed_text(drawing.png(image), write_parameters(recipe))
     name = f"{version.filename.rpartition('.')[0]}-{picture.seed}.png"
-    upload_id = await _upload(house, actor, name, body, Purpose.IMAGE)
-    async with house.database.unit() as session:
-        await previews.add(session, actor, version_id=version_id, upload_id=upload_id, nsfw_level=1)
+    return name, embed_text(drawing.png(image), write_parameters(recipe))
 
 
 async def _upload(house: House, actor: Actor, name: str, body: bytes, purpose: Purpose) -> Any:

@@ -206,3 +206,78 @@ class LineageChanged:
 
     version_id: int
     model_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessBought:
+    """Somebody bought access to a version; `permissions` are the bits bought, `amount` is in quarters of a Buzz."""
+
+    payment_id: int
+    version_id: int
+    model_id: int
+    person_id: int
+    seller_id: int
+    permissions: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DonationMade:
+    """Somebody gave towards a version's goal; `amount` is in quarters of a Buzz."""
+
+    payment_id: int
+    version_id: int
+    model_id: int
+    person_id: int
+    seller_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class DonationGoalReached:
+    """Purchases and donations came to what the creator asked for."""
+
+    version_id: int
+    model_id: int
+    person_id: int
+    goal: int
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyAccessEnded:
+    """A version is open to everybody: its time was over, its goal reached, its creator wished it, or it was withdrawn."""
+
+    version_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRefunded:
+    """What somebody paid for a version that was withdrawn is back in their wallet; `amount` is in quarters."""
+
+    payment_id: int
+    version_id: int
+    person_id: int
+    seller_id: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessGiven:
+    """A creator gave somebody access for nothing, or took it back (`permissions` 0)."""
+
+    version_id: int
+    model_id: int
+    person_id: int
+    permissions: int
+
+
+@dataclass(frozen=True, slots=True)
+class LicenceFeeChanged:
+    """A version's fee for generated images changed: hundredths of a Buzz for so many images, None for no fee."""
+
+    version_id: int
+    model_id: int
+    person_id: int
+    hundredths: int | None
+    images: int

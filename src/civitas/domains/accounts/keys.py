@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from civitas.domains.accounts.actors import COLUMNS, actor_from
+from civitas.domains.accounts.actors import actor_from
 from civitas.domains.accounts.notices import notify
 from civitas.domains.accounts.policy import require_browser
-from civitas.domains.accounts.tables import ApiKey, Person
+from civitas.domains.accounts.tables import ApiKey
 from civitas.domains.accounts.types import KNOWN_SCOPES, Actor, Scope
 from civitas.infra.db.changes import count_changed
+from civitas.infra.db.readpool import ReadPool
+from civitas.infra.db.statements import fetch
 from civitas.kit import clock
 from civitas.kit.errors import Conflict, Forbidden, Invalid, NotFound
 from civitas.kit.ids import digest, new_secret
@@ -114,6 +116,7 @@ async def create(
     if actor.via == "key" and wanted & ~actor.scopes:
         raise Forbidden("A key can only pass on scopes that it has.", code="insufficient_scope")
     if actor.via == "key":
+        await _require_unlimited(session, actor)
         expires_at = await _no_longer_than(session, actor, expires_at)
     moment = clock.now()
     label = clean_line(name[:1000])
@@ -149,6 +152,15 @@ async def create(
     return NewKey(_info(row), secret)
 
 
+async def _require_unlimited(session: AsyncSession, actor: Actor) -> None:
+    """A key whose spending is limited makes no other, which would spend beside it."""
+    if await session.scalar(select(ApiKey.buzz_limit).where(ApiKey.id == actor.key_id)):
+        raise Forbidden(
+            "The spending of this key is limited, so it cannot make other keys; do that on the site.",
+            code="limited_key",
+        )
+
+
 async def _no_longer_than(session: AsyncSession, actor: Actor, wanted: datetime | None) -> datetime | None:
     own = await session.scalar(select(ApiKey.expires_at).where(ApiKey.id == actor.key_id))
     if own is None:
@@ -179,6 +191,11 @@ def _rules(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]] | Non
     if told:
         raise Invalid(told, code="bad_buzz_limit", fields={"buzzLimit": told})
     return [rule.model_dump(exclude_none=True) for rule in rules]
+
+
+def read_rules(stored: Sequence[Any] | None) -> list[BuzzRule]:
+    """The limits of a key as they are stored; none for None."""
+    return _RULES.validate_python(list(stored or ()))
 
 
 async def mine(session: AsyncSession, actor: Actor) -> list[KeyInfo]:
@@ -215,6 +232,40 @@ async def revoke(session: AsyncSession, actor: Actor, *, key_id: int) -> None:
         raise _missing()
 
 
+class _Found(NamedTuple):
+    """The row of a key and of whose it is, as `actor_from` reads it."""
+
+    id: int
+    username: str | None
+    role: str
+    status: str
+    email_verified_at: datetime | None
+    muted_until: datetime | None
+    onboarding: int
+    adult_confirmed_at: datetime | None
+    show_mature: bool
+    browsing_level: int
+    avatar_key: str | None
+    key_id: int
+    scopes: int
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    read_only: str
+
+
+_WHOSE: Final = """
+    SELECT p.id, p.username, p.role, p.status, p.email_verified_at, p.muted_until, p.onboarding, p.adult_confirmed_at,
+           p.show_mature, p.browsing_level, p.avatar_key, k.id, k.scopes, k.expires_at, k.last_used_at,
+           current_setting('transaction_read_only')
+      FROM api_keys k JOIN people p ON p.id = k.person_id
+     WHERE k.digest = %s AND p.status = 'active'
+"""
+_SEEN: Final = (
+    "UPDATE api_keys SET last_used_at = %(now)s"
+    " WHERE id = %(key)s AND (last_used_at IS NULL OR last_used_at < %(before)s)"
+)
+
+
 async def actor_of_key(session: AsyncSession, secret: str) -> Actor | None:
     """Whoever this key belongs to, with the key's scopes, or None when it does not hold.
 
@@ -222,33 +273,37 @@ async def actor_of_key(session: AsyncSession, secret: str) -> Actor | None:
     """
     if not 0 < len(secret) <= LONGEST_SECRET:
         return None
-    moment = clock.now()
-    row = (
-        await session.execute(
-            select(
-                *COLUMNS,
-                ApiKey.id.label("key_id"),
-                ApiKey.scopes,
-                ApiKey.expires_at,
-                ApiKey.last_used_at,
-                func.current_setting("transaction_read_only").label("read_only"),
-            )
-            .join(Person, Person.id == ApiKey.person_id)
-            .where(ApiKey.digest == digest(secret), Person.status == "active")
-        )
-    ).first()
-    if row is None or (row.expires_at is not None and row.expires_at <= moment):
+    await session.flush()
+    found = _holding(await fetch(session, _WHOSE, (digest(secret),)))
+    if found is None:
         return None
-    if row.read_only == "off" and (row.last_used_at is None or row.last_used_at < moment - SEEN_EVERY):
-        await session.execute(
-            update(ApiKey)
-            .where(
-                ApiKey.id == row.key_id,
-                ApiKey.last_used_at.is_(None) | (ApiKey.last_used_at < moment - SEEN_EVERY),
-            )
-            .values(last_used_at=moment)
-        )
-    return actor_from(row, via="key", scopes=Scope(row.scopes), key_id=row.key_id)
+    if found.read_only == "off" and _long_unseen(found):
+        now = clock.now()
+        await fetch(session, _SEEN, {"now": now, "key": found.key_id, "before": now - SEEN_EVERY})
+    return _actor(found)
+
+
+async def actor_seen(reads: ReadPool, secret: str) -> tuple[Actor | None, bool]:
+    """The same without a transaction of its own, and whether its use is to be noted by asking `actor_of_key`."""
+    if not 0 < len(secret) <= LONGEST_SECRET:
+        return None, False
+    found = _holding(await reads.fetch(_WHOSE, (digest(secret),)))
+    return (None, False) if found is None else (_actor(found), _long_unseen(found))
+
+
+def _holding(rows: Sequence[tuple[Any, ...]]) -> _Found | None:
+    found = _Found(*rows[0]) if rows else None
+    if found is None or (found.expires_at is not None and found.expires_at <= clock.now()):
+        return None
+    return found
+
+
+def _long_unseen(found: _Found) -> bool:
+    return found.last_used_at is None or found.last_used_at < clock.now() - SEEN_EVERY
+
+
+def _actor(found: _Found) -> Actor:
+    return actor_from(found, via="key", scopes=Scope(found.scopes), key_id=found.key_id)
 
 
 async def revoke_all(session: AsyncSession, person_id: int) -> int:

@@ -162,7 +162,48 @@ def _notice(subject: str, told: str, advice: str) -> Callable[[SiteInfo, Mapping
     return draft
 
 
+def _about_draft(
+    subject: str, told: str, button: str, after: str, path: str = ""
+) -> Callable[[SiteInfo, Mapping[str, str]], _Draft]:
+    """A letter about the person's own model, which can be turned off."""
+
+    def draft(site: SiteInfo, context: Mapping[str, str]) -> _Draft:
+        facts = {"site": site.name, "detail": "", "more": "", **context}
+        return _Draft(
+            subject.format_map(facts),
+            (_hello(context), told.format_map(facts)),
+            (button, site.url(f"{context.get('path', '')}{path}")),
+            (after, f"You need not get mails of this kind: {site.url('/account/preferences#mails')}"),
+        )
+
+    return draft
+
+
+def _told(site: SiteInfo, context: Mapping[str, str]) -> _Draft:
+    """Whatever a domain has to say in its own words; `path` is where the button leads."""
+    button = (
+        (context.get("label") or "Look at it", site.url(context["path"])) if context.get("path") else None
+    )
+    return _Draft(context["subject"], (_hello(context), context["told"]), button)
+
+
 _NOT_YOU = "If it was not you, choose a new password right away and sign out all other browsers."
+
+
+def _gift_card(site: SiteInfo, context: Mapping[str, str]) -> _Draft:
+    message = (f"\u201c{context['message']}\u201d",) if context.get("message") else ()
+    return _Draft(
+        f"A gift for you: {context['worth']} at {site.name}",
+        (
+            "Hello,",
+            f"Somebody gave you {context['worth']} at {site.name}.",
+            *message,
+            f"Your code: {context['code']}",
+        ),
+        ("Redeem it", context["url"]),
+        ("The code works once. Whoever has it can use it, so do not pass it on.",),
+    )
+
 
 _LETTERS: dict[str, Callable[[SiteInfo, Mapping[str, str]], _Draft]] = {
     "join": _join,
@@ -172,6 +213,8 @@ _LETTERS: dict[str, Callable[[SiteInfo, Mapping[str, str]], _Draft]] = {
     "reset": _reset,
     "change_old": _change_old,
     "change_new": _change_new,
+    "gift_card": _gift_card,
+    "told": _told,
     "password_changed": _notice(
         "Your password at {site} was changed",
         "The password of your account was changed. Every other browser was signed out.",
@@ -211,6 +254,27 @@ _LETTERS: dict[str, Callable[[SiteInfo, Mapping[str, str]], _Draft]] = {
         "Your account was restored. Ask for a link by mail to sign in, and choose a new password then.",
         "",
     ),
+    "draft_aging": _about_draft(
+        "Your draft {detail} will be removed",
+        "You have not touched your draft {detail} for a month. On {more} it will be removed from {site}.",
+        "Look at the draft",
+        "To keep it, change anything about it, or publish it. What was removed can be brought back for a month.",
+        "/manage",
+    ),
+    "schedule_failed": _about_draft(
+        "{detail} was not published",
+        "{detail} was due to be published at {site}, but something is still missing, so it is a draft again. "
+        "Missing: {more}.",
+        "See what is missing",
+        "Once nothing is missing you can publish it, or plan it anew.",
+        "/review",
+    ),
+    "collaboration": _about_draft(
+        "Work on {detail} together?",
+        "{more} asks you to work on the model {detail} at {site} together. You could change and publish it.",
+        "Answer",
+        "As long as you do not accept, nothing happens.",
+    ),
     "banned": _notice(
         "Your account at {site} was closed",
         "Staff closed your account for this reason: {detail}.",
@@ -225,6 +289,41 @@ _LETTERS: dict[str, Callable[[SiteInfo, Mapping[str, str]], _Draft]] = {
         "Your account at {site} was muted",
         "You can read but not write until {detail}.",
         "If you think that this is a mistake, answer this mail or write to the people who run {site}.",
+    ),
+    "membership_started": _notice(
+        "Your membership at {site} has begun", "Your membership runs: {detail}. Thank you.", ""
+    ),
+    "membership_renewed": _notice(
+        "Your membership at {site} goes on", "Your membership was renewed: {detail}. Thank you.", ""
+    ),
+    "membership_changed": _notice(
+        "Your membership at {site} was changed", "Your membership is now: {detail}.", ""
+    ),
+    "membership_renews_soon": _notice(
+        "Your membership at {site} renews soon",
+        "Your membership renews by itself: {detail}.",
+        "If you do not want that, cancel it on the page of your membership before then; it runs to the end of "
+        "what is paid.",
+    ),
+    "membership_ends_soon": _notice(
+        "Your membership at {site} ends soon",
+        "Your membership ends: {detail}. Nothing is charged.",
+        "If you want to go on, choose a membership on the page of memberships.",
+    ),
+    "membership_late": _notice(
+        "The payment of your membership at {site} did not come",
+        "We could not renew your membership. For the days of grace everything stays: {detail}.",
+        "Look after your way of paying, or choose another one on the page of your membership.",
+    ),
+    "membership_ended": _notice(
+        "Your membership at {site} has ended",
+        "Your membership has ended: {detail}. Your Buzz and everything you made stays yours.",
+        "",
+    ),
+    "membership_gift": _notice(
+        "You were given a membership at {site}",
+        "You were given a membership: {detail}. It begins by itself, after whatever membership you have now.",
+        "",
     ),
 }
 

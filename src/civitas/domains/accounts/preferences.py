@@ -84,7 +84,7 @@ class Browsing:
 
 async def of(session: AsyncSession, person_id: int) -> Preferences:
     """A person's preferences; parts that this version cannot read fall back to their defaults."""
-    return _load(await session.scalar(select(Person.settings).where(Person.id == person_id)))
+    return read(await session.scalar(select(Person.settings).where(Person.id == person_id)))
 
 
 async def change(session: AsyncSession, actor: Actor, *, changes: Mapping[str, Any]) -> Preferences:
@@ -94,7 +94,7 @@ async def change(session: AsyncSession, actor: Actor, *, changes: Mapping[str, A
     """
     person_id = actor.require(Scope.USER_WRITE)
     stored = await session.scalar(select(Person.settings).where(Person.id == person_id).with_for_update())
-    merged = _load(stored).model_dump()
+    merged = read(stored).model_dump()
     for key, value in changes.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), dict):
             merged[key] = {**merged[key], **value}
@@ -178,7 +178,8 @@ async def set_browsing(
     return chosen
 
 
-def _load(stored: Mapping[str, Any] | None) -> Preferences:
+def read(stored: Mapping[str, Any] | None) -> Preferences:
+    """Preferences as they are stored; parts that this version cannot read fall back to their defaults."""
     kept = {key: value for key, value in (stored or {}).items() if key in Preferences.model_fields}
     while True:
         try:

@@ -24,7 +24,13 @@ from civitas.kit.text import clean_block, clean_line
 
 LONGEST_BIO, LONGEST_MESSAGE, LONGEST_LOCATION = 400, 1200, 30
 MOST_LINKS, LONGEST_URL, LONGEST_LABEL = 20, 300, 60
-SECTIONS = ("images", "models", "recent", "popular", "reviews", "showcase")
+# What a profile's front shows, in this order unless the person has chosen theirs.
+SECTIONS = (
+    "showcase", "popular", "models", "images", "posts", "articles", "collections", "reviews",
+)  # fmt: skip
+# What can be pinned to a profile, and how much.
+PINNABLE = ("model", "image", "post", "article", "collection")
+MOST_PINNED = 32
 
 
 class LinkKind(StrEnum):
@@ -53,6 +59,8 @@ class ProfileEdit:
     location: str | None = None
     links: Sequence[ProfileLink] | None = None
     sections: Sequence[str] | None = None
+    # What is pinned: (kind, id) pairs in their order.
+    showcase: Sequence[tuple[str, int]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class ProfileText:
     cover_key: str | None = None
     links: tuple[ProfileLink, ...] = ()
     sections: tuple[str, ...] = field(default=SECTIONS)
+    showcase: tuple[tuple[str, int], ...] = ()
     updated_at: datetime | None = None
 
 
@@ -92,6 +101,7 @@ async def text_of(session: AsyncSession, person_id: int) -> ProfileText:
         cover_key=found.cover_key,
         links=tuple(ProfileLink(LinkKind(link["kind"]), link["url"], link["label"]) for link in found.links),
         sections=tuple(found.layout.get("sections", SECTIONS)),
+        showcase=tuple((kind, number) for kind, number in found.layout.get("showcase", ())),
         updated_at=found.updated_at,
     )
 
@@ -107,6 +117,8 @@ async def edit(session: AsyncSession, actor: Actor, *, changes: ProfileEdit) -> 
         fields["links"] = "One of these sites cannot be linked here."
     if fields:
         raise Invalid("This profile cannot be saved as it is.", code="bad_profile", fields=fields)
+    if changes.sections is not None or changes.showcase is not None:
+        values["layout"] = await _layout(session, person_id, changes)
     if values:
         await _write(session, person_id, **values)
     return await text_of(session, person_id)
@@ -135,11 +147,31 @@ def _read(changes: ProfileEdit) -> tuple[dict[str, object], dict[str, str]]:
             {"kind": link.kind.value, "url": link.url.strip(), "label": clean_line(link.label[:500])}
             for link in changes.links[:MOST_LINKS]
         ]
-    if changes.sections is not None:
-        if len(set(changes.sections)) != len(changes.sections) or not set(changes.sections) <= set(SECTIONS):
-            fields["sections"] = f"Choose from {', '.join(SECTIONS)}, each once."
-        values["layout"] = {"sections": list(changes.sections)[: len(SECTIONS)]}
+    chosen = changes.sections
+    if chosen is not None and (len(set(chosen)) != len(chosen) or not set(chosen) <= set(SECTIONS)):
+        fields["sections"] = f"Choose from {', '.join(SECTIONS)}, each once."
+    if changes.showcase is not None and _wrong_pins(changes.showcase):
+        fields["showcase"] = f"Pin at most {MOST_PINNED} things, each once: {', '.join(PINNABLE)}."
     return values, fields
+
+
+def _wrong_pins(pins: Sequence[tuple[str, int]]) -> bool:
+    return (
+        len(pins) > MOST_PINNED
+        or len(set(pins)) != len(pins)
+        or any(kind not in PINNABLE or not 0 < number < 2**63 for kind, number in pins)
+    )
+
+
+async def _layout(session: AsyncSession, person_id: int, changes: ProfileEdit) -> dict[str, object]:
+    """How the front is arranged, with what changes of it."""
+    before = await session.scalar(select(Profile.layout).where(Profile.person_id == person_id))
+    layout = dict(before or {})
+    if changes.sections is not None:
+        layout["sections"] = list(changes.sections)
+    if changes.showcase is not None:
+        layout["showcase"] = [[kind, number] for kind, number in changes.showcase]
+    return layout
 
 
 def _wrong_links(links: Sequence[ProfileLink]) -> str:

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts import following, profiles, standing
 from civitas.domains.accounts.profiles import ProfileText
 from civitas.domains.accounts.tables import Person
-from civitas.domains.accounts.types import SYSTEM_ID, Actor, Relation, Role
+from civitas.domains.accounts.types import SAFE_MASK, SYSTEM_ID, Actor, Relation, Role
 from civitas.kit import clock, paging
-from civitas.kit.errors import Limited, NotFound
+from civitas.kit.errors import NotFound
 
 PAGE = 20
 LARGEST_PAGE = 200
@@ -47,16 +47,6 @@ class Creator:
 
 
 @dataclass(frozen=True, slots=True)
-class NumberedPage:
-    """One page of a numbered list."""
-
-    items: list[Creator]
-    page: int
-    size: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True)
 class ProfileView:
     """All that a profile page says about a person, for one viewer."""
 
@@ -75,6 +65,8 @@ class ProfileView:
     text: ProfileText
     relation: Relation | None
     blocked_by_them: bool
+    # The tier whose badge stands beside the name.
+    badge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,50 +143,29 @@ async def starting_with(session: AsyncSession, prefix: str, *, limit: int = 10) 
 
 
 async def creators(
-    session: AsyncSession, *, query: str = "", cursor: str | None = None, limit: int = PAGE
+    session: AsyncSession, viewer: Actor, *, query: str = "", cursor: str | None = None, limit: int = PAGE
 ) -> paging.Page[Creator]:
-    """People who have published models, those with the most first; with `query`, names that begin with it."""
+    """People who have published models, those with the most first; with `query`, names that begin with it.
+
+    Models count that the viewer may see by their level.
+    """
     size = max(1, min(limit, LARGEST_PAGE))
-    statement = _creators(query)
+    statement, models = _creators(query, viewer), _models_for(viewer)
     if cursor is not None:
         count, last = paging.decode(cursor, int, int)
-        statement = statement.where(
-            or_(Person.model_count < count, and_(Person.model_count == count, Person.id > last))
-        )
-    rows = (
-        await session.execute(statement.order_by(Person.model_count.desc(), Person.id).limit(size + 1))
-    ).all()
+        statement = statement.where(or_(models < count, and_(models == count, Person.id > last)))
+    rows = (await session.execute(statement.order_by(models.desc(), Person.id).limit(size + 1))).all()
     items = [Creator(*row) for row in rows[:size]]
     more = len(rows) > size
     return paging.Page(items, paging.encode(items[-1].model_count, items[-1].id) if more else None)
 
 
-async def creators_numbered(
-    session: AsyncSession, *, query: str = "", page: int = 1, limit: int = PAGE
-) -> NumberedPage:
-    """The same list by page number, with its total, for clients that know nothing else.
-
-    Raises Limited (`use_cursor`) beyond `NUMBERED_ROWS` rows (WIRE rule 15).
-    """
-    size, number = max(1, min(limit, LARGEST_PAGE)), max(1, page)
-    if number > 1 and number * size > NUMBERED_ROWS:
-        raise Limited(
-            "Numbered pages end here; use the cursor of the page before.", retry_after=60, code="use_cursor"
-        )
-    statement = _creators(query)
-    total = await session.scalar(select(func.count()).select_from(statement.order_by(None).subquery()))
-    rows = await session.execute(
-        statement.order_by(Person.model_count.desc(), Person.id).limit(size).offset((number - 1) * size)
-    )
-    return NumberedPage([Creator(*row) for row in rows], number, size, total or 0)
-
-
-async def set_model_count(session: AsyncSession, *, person_id: int, count: int) -> None:
-    """Note how many published models a person has; the catalogue calls it when that changes."""
+async def set_badge(session: AsyncSession, *, person_id: int, badge: str | None) -> None:
+    """Note which tier's badge stands beside a person's name; the economy calls it when that changes."""
     await session.execute(
         update(Person)
-        .where(Person.id == person_id, Person.model_count != count)
-        .values(model_count=max(0, count))
+        .where(Person.id == person_id, Person.badge.is_distinct_from(badge))
+        .values(badge=badge)
         .execution_options(synchronize_session=False)
     )
 
@@ -213,9 +184,10 @@ async def profile(session: AsyncSession, viewer: Actor, *, username: str) -> Pro
                 Person.score,
                 Person.follower_count,
                 Person.following_count,
-                Person.model_count,
+                _models_for(viewer).label("model_count"),
                 Person.ban_code,
                 Person.muted_until,
+                Person.badge,
             ).where(Person.username_folded == folded)
         )
     ).first()
@@ -242,6 +214,7 @@ async def profile(session: AsyncSession, viewer: Actor, *, username: str) -> Pro
         text=await profiles.text_of(session, row.id) if shown else ProfileText(),
         relation=mine,
         blocked_by_them=theirs is Relation.BLOCK,
+        badge=row.badge if shown else None,
     )
 
 
@@ -284,10 +257,15 @@ async def accounts(
     return paging.Page(items, paging.encode(items[-1].id) if len(rows) > PAGE else None)
 
 
-def _creators(query: str) -> Any:
-    statement = select(
-        Person.id, Person.username, Person.avatar_key, Person.model_count, Person.follower_count
-    ).where(Person.model_count > 0, Person.status == "active")
+def _models_for(viewer: Actor) -> Any:
+    return Person.model_count if viewer.mask & ~SAFE_MASK else Person.safe_model_count
+
+
+def _creators(query: str, viewer: Actor) -> Any:
+    models = _models_for(viewer)
+    statement = select(Person.id, Person.username, Person.avatar_key, models, Person.follower_count).where(
+        models > 0, Person.status == "active"
+    )
     low = query.strip().lower()[:64].replace("\0", "")
     return statement.where(_prefix(low)) if low else statement
 

@@ -46,6 +46,12 @@ class Person(Base):
             "id",
             postgresql_where=text("model_count > 0 AND status = 'active'"),
         ),
+        Index(
+            "ix_people_safe_creators",
+            text("safe_model_count DESC"),
+            "id",
+            postgresql_where=text("safe_model_count > 0 AND status = 'active'"),
+        ),
     )
 
     id: Mapped[BigId]
@@ -69,11 +75,17 @@ class Person(Base):
     browsing_level: Mapped[int] = mapped_column(server_default=str(SAFE_MASK))
     avatar_key: Mapped[str | None]
     settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    # The sum of `score_parts`, which hold a number for each kind of work (`models`, `users`, ...).
     score: Mapped[int] = mapped_column(server_default="0")
+    score_parts: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     follower_count: Mapped[int] = mapped_column(server_default="0")
     following_count: Mapped[int] = mapped_column(server_default="0")
     # Published models; kept by the catalogue, so that creators can be listed without asking it.
     model_count: Mapped[int] = mapped_column(server_default="0")
+    # Those of them that viewers of safe levels may see.
+    safe_model_count: Mapped[int] = mapped_column(server_default="0")
+    # The tier whose badge stands beside the name; kept by the economy.
+    badge: Mapped[str | None]
     rewards_eligibility: Mapped[str] = mapped_column(server_default="eligible")
     off_leaderboards: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[CreatedAt]

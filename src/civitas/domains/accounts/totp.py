@@ -7,10 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import pyotp
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +20,7 @@ from civitas.infra.db.changes import count_changed
 from civitas.kit import clock
 from civitas.kit.errors import Conflict, Invalid, Limited
 from civitas.kit.ids import digest
+from civitas.kit.sealing import seal, unseal
 
 STEP_S = 30
 RECOVERY_CODES = 10
@@ -31,7 +28,7 @@ RECOVERY_CODES = 10
 FAILURES = 10
 PAUSE = timedelta(hours=1)
 _ALPHABET = "23456789abcdefghjkmnpqrstuvwxyz"
-_FORMAT = b"\x01"
+_PURPOSE = b"civitas totp secrets"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,23 +200,13 @@ def _step_of(shared: str | None, code: str) -> int | None:
     return None
 
 
-def _key(secret: bytes) -> AESGCM:
-    return AESGCM(HKDF(algorithm=SHA256(), length=32, salt=None, info=b"civitas totp secrets").derive(secret))
-
-
 def _seal(secret: bytes, person_id: int, shared: str) -> bytes:
-    nonce = secrets.token_bytes(12)
-    return _FORMAT + nonce + _key(secret).encrypt(nonce, shared.encode(), str(person_id).encode())
+    return seal(secret, _PURPOSE, person_id, shared)
 
 
 def _open(secret: bytes, person_id: int, sealed: bytes) -> str | None:
     """None when the instance's key has changed since; recovery codes still work then."""
-    if sealed[:1] != _FORMAT:
-        return None
-    try:
-        return _key(secret).decrypt(sealed[1:13], sealed[13:], str(person_id).encode()).decode()
-    except InvalidTag:
-        return None
+    return unseal(secret, _PURPOSE, person_id, sealed)
 
 
 def _wrong() -> Invalid:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import IntFlag, StrEnum
 from typing import Literal
@@ -111,6 +111,8 @@ class Actor:
     via: Literal["session", "key", "system", "none"] = "none"
     # What this viewer may be shown; a stranger and anybody who did not ask sees safe levels only.
     mask: int = SAFE_MASK
+    # Which site they visit, as `spend_order` of the economy names it: `green` is the safe twin (FEATURES N8).
+    domain: str = "main"
     verified: bool = False
     muted: bool = False
     onboarded: bool = False
@@ -120,6 +122,12 @@ class Actor:
     session_id: int | None = None
     # When the person last proved who they are in this session; None for keys.
     proved_at: datetime | None = field(default=None, compare=False)
+
+    def on_safe_site(self) -> Actor:
+        """The same person on the safe twin: nothing above its levels, whatever they asked for elsewhere."""
+        if self is ANONYMOUS:
+            return SAFE_STRANGER
+        return replace(self, mask=self.mask & SAFE_MASK or PUBLIC_MASK, domain="green")
 
     @property
     def signed_in(self) -> bool:
@@ -160,6 +168,7 @@ class Actor:
 
 
 ANONYMOUS = Actor(id=None)
+SAFE_STRANGER = Actor(id=None, domain="green")
 SYSTEM = Actor(
     id=SYSTEM_ID, username="civitas", role=Role.ADMIN, scopes=Scope.FULL, via="system", mask=ALL_MASK
 )

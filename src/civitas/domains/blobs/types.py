@@ -22,6 +22,8 @@ class Purpose(StrEnum):
 
     FILE = "file"
     IMAGE = "image"
+    # Pictures, videos and sounds of posts.
+    MEDIA = "media"
     AVATAR = "avatar"
 
 
@@ -41,13 +43,16 @@ class Limits:
 
     max_file: int = 50 * GIB
     max_image: int = 50 * MIB
+    max_media: int = 750 * MIB
     max_part: int = 64 * MIB
     expires_hours: int = 72
     max_open: int = 200
 
     def largest(self, purpose: Purpose) -> int:
         """The largest size for a purpose."""
-        return self.max_file if purpose is Purpose.FILE else self.max_image
+        if purpose is Purpose.FILE:
+            return self.max_file
+        return self.max_media if purpose is Purpose.MEDIA else self.max_image
 
 
 def part_size_for(size: int, max_part: int) -> int:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
+from civitas.domains.catalog.access_types import Permission
 from civitas.domains.catalog.documents import image_path
-from civitas.domains.catalog.reading import LAST, planned
+from civitas.domains.catalog.reading import LAST
 from civitas.domains.catalog.types import Mode, UsageControl
 from civitas.infra.db.readpool import ReadPool
 from civitas.kit import clock
@@ -41,12 +42,18 @@ def picture(key: str | None, base: str) -> str | None:
 
 
 async def creators(
-    reads: ReadPool, *, query: str, limit: int, page: int, base: str
+    reads: ReadPool, actor: Actor, *, query: str, limit: int, page: int, base: str
 ) -> tuple[list[dict[str, Any]], int]:
-    """People with public models, those with most first, and how many there are (counted to 100,000)."""
+    """People with public models, those with most first, and how many there are (counted to 100,000).
+
+    Only models count whose level the actor asked to see.
+    """
+    column = "safe_model_count" if actor.mask & ~SAFE_MASK == 0 else "model_count"
     params = _prefix(query)
-    rows = await planned(reads, SQL["creators"], params | _window(limit, page))
-    total = await planned(reads, SQL["count_creators"], params)
+    rows = await reads.fetch_planned(
+        SQL["creators"].replace("${model_count}", column), params | _window(limit, page)
+    )
+    total = await reads.fetch_planned(SQL["count_creators"].replace("${model_count}", column), params)
     items = [
         {
             "username": username,
@@ -68,8 +75,10 @@ async def tags(
     """
     column = "safe_count" if actor.mask & ~SAFE_MASK == 0 else "model_count"
     params = _prefix(query)
-    rows = await planned(reads, SQL["tags"].replace("${tag_count}", column), params | _window(limit, page))
-    total = await planned(reads, SQL["count_tags"].replace("${tag_count}", column), params)
+    rows = await reads.fetch_planned(
+        SQL["tags"].replace("${tag_count}", column), params | _window(limit, page)
+    )
+    total = await reads.fetch_planned(SQL["count_tags"].replace("${tag_count}", column), params)
     return [(name, count) for name, count in rows], int(total[0][0])
 
 
@@ -81,7 +90,7 @@ async def users(
         rows = await reads.fetch(SQL["user_by_name"], {"name": username.lower()})
     else:
         params = _prefix(query) | {"ids": list(ids) if ids is not None else None, "limit": limit}
-        rows = await planned(reads, SQL["users"], params)
+        rows = await reads.fetch_planned(SQL["users"], params)
     return [
         {"id": number, "username": name, "image": picture(key, base), "avatarUrl": picture(key, base)}
         for number, name, key in rows
@@ -93,7 +102,9 @@ async def permissions(
 ) -> dict[int, dict[str, bool]]:
     """What the actor may do with public models or versions; ids that they may not see are all False."""
     name = "permissions_of_models" if kind == "Model" else "permissions_of_versions"
-    rows = await reads.fetch(SQL[name], {"ids": list(ids)})
+    rows = await reads.fetch(
+        SQL[name], {"ids": list(ids), "viewer": actor.id} if kind != "Model" else {"ids": list(ids)}
+    )
     now = clock.now()
     none = {
         "canView": False,
@@ -103,10 +114,11 @@ async def permissions(
         "canGenerate": False,
     }
     made = {number: dict(none) for number in ids}
-    for number, state, owner, usage, mode, early_until, needs_auth in rows:
+    for number, state, owner, usage, mode, early_until, needs_auth, paid, bits in rows:
         mine = actor.id is not None and (owner == actor.id or actor.is_moderator)
         living = state == "public"
-        open_ = usage in (None, UsageControl.DOWNLOAD) and (early_until is None or early_until <= now)
+        gated = paid or (early_until is not None and early_until > now)
+        open_ = usage in (None, UsageControl.DOWNLOAD) and (not gated or bool(bits & Permission.DOWNLOAD))
         kept = mode not in (Mode.ARCHIVED, Mode.TAKEN_DOWN)
         known = actor.signed_in or not needs_auth
         made[number] = {
@@ -114,6 +126,6 @@ async def permissions(
             "canEdit": mine and living,
             "canDelete": mine and living,
             "canDownload": living and kept and (mine or (open_ and known)),
-            "canGenerate": living and kept and (mine or early_until is None or early_until <= now),
+            "canGenerate": living and kept and (mine or not gated or bool(bits & Permission.GENERATE)),
         }
     return made

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK
-from civitas.domains.catalog import air, prose
+from civitas.domains.catalog import access_shown, air, prose
 from civitas.domains.catalog.base_models import Registry
 from civitas.domains.catalog.types import Mode, ScanStatus, Status
 from civitas.kit import clock
@@ -203,7 +203,7 @@ def version_object(
         "updatedAt": _time(version["updated_at"]),
         "publishedAt": _time(version["published_at"]),
         "status": Status.DELETED if dead else version["status"],
-        "availability": version["availability"],
+        "availability": access_shown.availability(version),
         "nsfwLevel": version["nsfw_level"],
         "description": None if dead else prose.html(version["description"]),
         "trainedWords": version["trained_words"],
@@ -220,7 +220,8 @@ def version_object(
         "trainingDetails": None,
         "earlyAccessTimeFrame": _early_days(version),
         "earlyAccessEndsAt": _time(version["early_access_ends_at"]),
-        "earlyAccessConfig": None,
+        "earlyAccessConfig": access_shown.config_of(version),
+        "licensingFee": access_shown.fee_of(version),
         "requireAuth": version["require_auth"],
         "usageControl": version["usage_control"],
         "supportsGeneration": not dead and can_generate(version, registry),
@@ -321,19 +322,15 @@ def texts_of(sources: Sources, registry: Registry) -> tuple[Texts, dict[int, Tex
     }
 
 
-def complete(text: str, stats: str, base: str) -> bytes:
+def complete(text: bytes, stats: bytes, base: str) -> bytes:
     """A document, or several with commas between them, with its marks filled: real JSON.
 
     `stats` holds the counters in the order of their marks. `base` is `https://host` without a slash.
     """
-    # Bytes, and a loop over `find`: five times quicker than str.split and str.replace (measured).
-    data, values = text.encode(), iter(stats.encode().split(_STATS_MARK))
-    filled: list[bytes] = []
-    at = 0
-    while (found := data.find(_STATS_MARK, at)) >= 0:
-        filled += (data[at:found], next(values))
-        at = found + 1
-    filled.append(data[at:])
+    parts = text.split(_STATS_MARK)
+    filled = [b""] * (2 * len(parts) - 1)
+    filled[::2] = parts
+    filled[1::2] = stats.split(_STATS_MARK)[: len(parts) - 1]
     return b"".join(filled).replace(_BASE_MARK, base.encode())
 
 

@@ -146,6 +146,8 @@ async def offer(reads: ReadPool, actor: Actor, version_id: int, wanted: Wanted) 
         scan_status=file.scan_status if file else ScanStatus.CLEAN,
         removed=file is not None and file.removed and not mine and status == "Published",
         was_public=published is not None and of_version[5] is not None,
+        paid=rows[0][27],
+        permissions=rows[0][28],
     )
     policy.require_download(actor, facts)
     if file is None or file.storage_key is None:

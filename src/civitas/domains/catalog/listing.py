@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
@@ -117,8 +118,33 @@ def page_statement(
 
     Its one row is (documents with commas between, their stats, models found, and tier, key and id of the last
     model shown). One long value arrives in fewer pieces than many rows, each of which wakes the caller up.
-    Raises Invalid (`bad_cursor`).
+    Those that depend on nothing but what is asked are remembered. Raises Invalid (`bad_cursor`).
     """
+    timeless = filters.period not in _DAYS and not filters.early_access
+    make = _remembered if actor.id is None and vocabulary is None and timeless else _made
+    return make(
+        filters,
+        actor,
+        sort=sort,
+        limit=limit,
+        cursor=cursor,
+        offset=offset,
+        vocabulary=vocabulary,
+        reach=reach,
+    )
+
+
+def _made(
+    filters: Filters,
+    actor: Actor,
+    *,
+    sort: Sort,
+    limit: int,
+    cursor: str | None = None,
+    offset: int = 0,
+    vocabulary: Vocabulary | None = None,
+    reach: Reach = walking.USUAL,
+) -> Page:
     made = Statement(reach)
     mask = filters.mask & actor.mask
     made.add("l.level & {} <> 0", mask, "::bigint")
@@ -137,9 +163,9 @@ def page_statement(
     else:
         rare = False
         if has_text and query is not None and vocabulary is not None:
+            rare = _know_words(made, query, vocabulary, take)
             made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
             made.selective = True
-            rare = search.is_rare(query, vocabulary, made.reach.rare)
         sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
         inner = walking.select(made, _order(made, sort, cursor), take, rare=rare)
         order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else order
@@ -148,6 +174,7 @@ def page_statement(
     body = "d.safe" if mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
     last = f"least(count(*), {limit})"
     return Page(
+        f"{made.prelude(take)}"
         f"SELECT string_agg({body}, ',' ORDER BY l.n), string_agg(d.stats, chr(1) ORDER BY l.n), count(*), "
         f"(array_agg(l.tier ORDER BY l.n))[{last}], (array_agg(l.key ORDER BY l.n))[{last}], "
         f"(array_agg(l.model_id ORDER BY l.n))[{last}] "
@@ -158,11 +185,19 @@ def page_statement(
     )
 
 
-def cursor_of(sort: Sort, tier: int, key: Any, model_id: int, *, relevance: bool) -> str:
-    """The cursor that continues after this model."""
+_remembered = lru_cache(maxsize=2000)(_made)
+
+
+def cursor_of(
+    sort: Sort, tier: bytes | None, key: bytes | None, model_id: bytes | None, *, relevance: bool
+) -> str:
+    """The cursor that continues after this model, whose place is as the database wrote it."""
+    read = _COLUMNS[sort][1]
+    text = (key or b"").decode()
+    place = datetime.fromisoformat(text) if read is datetime else read(text)
     if relevance:
-        return paging.encode(Sort.RELEVANCE.value, tier, key, model_id)
-    return paging.encode(sort.value, key, model_id)
+        return paging.encode(Sort.RELEVANCE.value, int(tier or b"0"), place, int(model_id or b"0"))
+    return paging.encode(sort.value, place, int(model_id or b"0"))
 
 
 def _order(made: Statement, sort: Sort, cursor: str | None) -> Order:
@@ -183,16 +218,25 @@ def _of_another_order() -> Invalid:
     )
 
 
+def _know_words(made: Statement, query: Query, vocabulary: Vocabulary, take: int) -> bool:
+    """Take over what is known of the words; whether few models can meet them, whatever else is asked."""
+    made.share = search.share(query, vocabulary)
+    # Of phrases only the words are known, so a walk for one may have to go far.
+    made.total = 0.0 if query.wanted.phrases else vocabulary.total
+    return made.reach.is_rare(made.share * vocabulary.total, take, vocabulary.total * made.first**2)
+
+
 def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | None, take: int) -> str:
     """Exact names first, then names with all the words, then everything else that has them; popular ones first.
 
-    Each tier is a walk of its own that stops when the page is full. The outer LIMIT takes the tiers in order,
+    Each tier is a search of its own that stops when the page is full. The outer LIMIT takes the tiers in order,
     for an Append runs its parts one after another; parallel plans are turned off for these connections.
     """
     whole = made.bind(search.tsquery(query, vocabulary), "::tsquery")
     named = made.bind(search.tsquery(query, vocabulary, named=True), "::tsquery")
     names = made.bind(search.exact_names(query, vocabulary), "::text[]")
-    rare = search.is_rare(query, vocabulary, made.reach.rare)
+    made.first = 6.0
+    rare = _know_words(made, query, vocabulary, take)
     tiers: dict[int, tuple[str, ...]] = {
         2: (f"l.name = ANY({names})",),
         1: (f"l.terms @@ {named}", f"l.name <> ALL({names})"),

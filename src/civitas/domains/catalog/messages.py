@@ -11,3 +11,10 @@ class ScanFile:
 
     file_id: int
     tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnPayments:
+    """Give back what was paid for access to a version that was withdrawn."""
+
+    version_id: int

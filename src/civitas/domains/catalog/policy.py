@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, any_, or_
 
 from civitas.domains.accounts.types import Actor, Scope
+from civitas.domains.catalog.access_types import Permission
 from civitas.domains.catalog.tables import Model, ModelFile, ModelVersion
 from civitas.domains.catalog.types import (
     Availability,
@@ -34,16 +35,26 @@ def owns(actor: Actor, model: Model) -> bool:
     return actor.signed_in and model.person_id == actor.id
 
 
+def edits_along(actor: Actor, model: Model) -> bool:
+    """Whether the actor works on the model with its creator."""
+    return actor.signed_in and actor.id in (model.editor_ids or ())
+
+
+def can_manage(actor: Actor, model: Model) -> bool:
+    """Choose who works on it, delete it, hand it over: its creator and moderators, not its collaborators."""
+    return owns(actor, model) or (actor.signed_in and actor.is_moderator)
+
+
 def sees_own(actor: Actor) -> bool:
     """Whether the actor is shown what only owners or staff are: a key needs `MODELS_READ` for that."""
     return actor.signed_in and Scope.MODELS_READ in actor.scopes
 
 
 def can_edit(actor: Actor, model: Model) -> bool:
-    """The creator and moderators, as long as the model is not deleted (only moderators then)."""
+    """The creator, collaborators and moderators, as long as it is not deleted (only moderators then)."""
     if actor.signed_in and actor.is_moderator:
         return True
-    return owns(actor, model) and model.status in _EDITABLE_BY_OWNER
+    return (owns(actor, model) or edits_along(actor, model)) and model.status in _EDITABLE_BY_OWNER
 
 
 def can_publish(actor: Actor, model: Model) -> bool:
@@ -70,7 +81,11 @@ def visible_to(actor: Actor) -> ColumnElement[bool]:
     )
     if not sees_own(actor):
         return shown
-    return or_(shown, and_(Model.person_id == actor.id, Model.status != Status.DELETED))
+    return or_(shown, and_(_works_on(actor), Model.status != Status.DELETED))
+
+
+def _works_on(actor: Actor) -> ColumnElement[bool]:
+    return or_(Model.person_id == actor.id, any_(Model.editor_ids) == actor.id)
 
 
 def versions_visible_to(actor: Actor) -> ColumnElement[bool]:
@@ -85,7 +100,7 @@ def versions_visible_to(actor: Actor) -> ColumnElement[bool]:
     if not sees_own(actor):
         return shown
     own = and_(
-        Model.person_id == actor.id,
+        _works_on(actor),
         ModelVersion.status != Status.DELETED,
         Model.status != Status.DELETED,
     )
@@ -104,7 +119,7 @@ def files_visible_to(actor: Actor) -> ColumnElement[bool]:
     )
     if not sees_own(actor):
         return and_(there, public)
-    return and_(there, or_(public, Model.person_id == actor.id))
+    return and_(there, or_(public, _works_on(actor)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,9 @@ class DownloadFacts:
     removed: bool
     # False when the model was never public: then its existence is not told.
     was_public: bool = True
+    # Whether it is paid for as long as it lives, and what this viewer bought or was given (`Permission`).
+    paid: bool = False
+    permissions: int = 0
 
     @classmethod
     def of(cls, model: Model, version: ModelVersion, file: ModelFile) -> DownloadFacts:
@@ -151,7 +169,8 @@ def require_download(actor: Actor, facts: DownloadFacts) -> None:
 
     The owner and moderators may as long as the bytes are kept. Others: NotFound for what is not public, Gone
     (`deleted`, `archived`, `taken_down`, `file_removed`), Unauthorised (`sign_in_needed`), Forbidden
-    (`downloads_disabled`, `early_access` with `deadline`, `file_not_scanned`, `file_unsafe`).
+    (`downloads_disabled`, `early_access` with `deadline` and `paid_access` for those who did not buy it,
+    `file_not_scanned`, `file_unsafe`).
     """
     if facts.removed:
         if facts.was_public:
@@ -185,6 +204,14 @@ def _require_public(facts: DownloadFacts) -> None:
 
 
 def _require_open(facts: DownloadFacts) -> None:
+    if facts.permissions & Permission.DOWNLOAD:
+        return
+    if facts.paid:
+        raise Forbidden(
+            "This version is paid for: buy access on its page to download it.",
+            code="paid_access",
+            details={"deadline": None},
+        )
     ends = facts.early_access_ends_at
     if ends is not None and ends > clock.now():
         raise Forbidden(

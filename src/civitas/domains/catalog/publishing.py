@@ -243,11 +243,13 @@ async def _publish_or_fail(
     wanting = await checklist(session, model)
     ready = [version for version in versions if wanting.version_ready(version.id)]
     late = [version for version in versions if not wanting.version_ready(version.id)]
+    public = set(wanting.going) - {version.id for version in versions}
+    whole = model_due and not (wanting.model_ready and (ready or await _any_public(session, public)))
     for version in late:
         missing = [item.code for item in wanting.missing if item.version_id == version.id]
-        await _fail(session, model, version, missing)
-    public = set(wanting.going) - {version.id for version in versions}
-    if model_due and not (wanting.model_ready and (ready or await _any_public(session, public))):
+        # When the model fails with its versions, one fact says it all.
+        await _fail(session, model, version, missing, stated=not whole)
+    if whole:
         for version in ready:
             version.status, version.scheduled_at = Status.DRAFT, None
         await _fail(session, model, None, [item.code for item in wanting.missing])
@@ -265,7 +267,12 @@ async def _any_public(session: AsyncSession, version_ids: set[int]) -> bool:
 
 
 async def _fail(
-    session: AsyncSession, model: Model, version: ModelVersion | None, missing: list[str]
+    session: AsyncSession,
+    model: Model,
+    version: ModelVersion | None,
+    missing: list[str],
+    *,
+    stated: bool = True,
 ) -> None:
     if version is None:
         model.status, model.scheduled_at = Status.DRAFT, None
@@ -273,5 +280,6 @@ async def _fail(
         version.status, version.scheduled_at = Status.DRAFT, None
     version_id = version.id if version else None
     editing.note(session, SYSTEM, model, "schedule_failed", version_id=version_id, missing=missing)
-    await state(session, ScheduleFailed(model.id, version_id, model.person_id, missing))
+    if stated:
+        await state(session, ScheduleFailed(model.id, version_id, model.person_id, missing))
     await editing.changed(session, model, version=version)

@@ -129,7 +129,9 @@ class CountChange(Base):
     """More or fewer models with a word, a tag or a creator: appended by rebuilding, folded in batches."""
 
     __tablename__ = "count_changes"
-    __table_args__ = (CheckConstraint("kind IN ('word', 'tag', 'safe tag', 'person')", name="kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('word', 'tag', 'safe tag', 'person', 'safe person')", name="kind"),
+    )
 
     id: Mapped[BigId]
     kind: Mapped[str]

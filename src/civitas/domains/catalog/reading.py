@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-import psycopg
 
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor
-from civitas.domains.catalog import documents, listing, search, walking, words
+from civitas.domains.catalog import access_shown, documents, listing, search, walking, words
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Reach
@@ -25,6 +24,8 @@ _NAMED = statements("civitas.domains.catalog", "reads.sql")
 _SAFE = {name: sql.replace("${body}", "d.safe") for name, sql in _NAMED.items()}
 _FULL = {name: sql.replace("${body}", 'coalesce(d."full", d.safe)') for name, sql in _NAMED.items()}
 
+_STATS: Final = documents.STATS.encode()
+
 MAX_HASHES: Final = 10_000
 # Above every other character: ends the range of words with a prefix.
 LAST = chr(0x10FFFF)
@@ -34,8 +35,8 @@ LAST = chr(0x10FFFF)
 class Documents:
     """Documents as they lie in the database, commas between them, to be completed with the host that answers."""
 
-    text: str
-    stats: str
+    text: bytes
+    stats: bytes
     mask: int
     next_cursor: str | None = None
     count: int = 0
@@ -56,9 +57,9 @@ class Documents:
         return [documents.only_levels(document, self.mask) for document in found]
 
 
-def _made(rows: Sequence[tuple[Any, ...]], mask: int) -> Documents:
-    text = ",".join(row[0] for row in rows)
-    return Documents(text, documents.STATS.join(row[1] for row in rows), mask, count=len(rows))
+def _made(rows: Sequence[Sequence[bytes | None]], mask: int) -> Documents:
+    text = b",".join([row[0] or b"" for row in rows])
+    return Documents(text, _STATS.join([row[1] or b"" for row in rows]), mask, count=len(rows))
 
 
 def _by_mask(mask: int) -> Mapping[str, str]:
@@ -90,7 +91,7 @@ async def models(
     mask = filters.mask & actor.mask
     query = filters.query
     if limit == 0 or mask == 0 or (query is not None and _finds_nothing(query)):
-        return Documents("", "", mask)
+        return Documents(b"", b"", mask)
     has_text = query is not None and query.has_text
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
     vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
@@ -104,33 +105,20 @@ async def models(
         vocabulary=vocabulary,
         reach=reach,
     )
-    run = planned if page.planned else fetched
-    text, stats, total, tier, key, model_id = (await run(reads, page.statement, page.params))[0]
-    if text is None:
-        return Documents("", "", mask)
-    following = None
+    fetch = reads.fetch_planned_bytes if page.planned else reads.fetch_bytes
+    text, stats, found, *last = (await fetch(page.statement, page.params))[0]
+    if text is None or stats is None:
+        return Documents(b"", b"", mask)
+    total, following = int(found or b"0"), None
     if total > limit:
         relevance = sort is Sort.RELEVANCE and has_text
         keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-        following = listing.cursor_of(keyed, tier, key, model_id, relevance=relevance)
+        following = listing.cursor_of(keyed, *last, relevance=relevance)
     return Documents(text, stats, mask, following, min(total, limit))
 
 
 def _finds_nothing(query: Query) -> bool:
     return any(not search.is_hash(value) for value in query.wanted.hashes)
-
-
-async def fetched(reads: ReadPool, statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a statement whose plan does not depend on its values: it is prepared and its plan kept."""
-    return await reads.fetch(statement, params)
-
-
-async def planned(reads: ReadPool, statement: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Run a statement planned for these very values, because the best plan depends on how common they are."""
-    async with reads.connection() as connection:
-        cursor = await psycopg.AsyncClientCursor(connection).execute(statement.encode(), params)
-        rows: list[tuple[Any, ...]] = await cursor.fetchall()
-        return rows
 
 
 async def _vocabulary(reads: ReadPool, query: Query) -> Vocabulary:
@@ -150,7 +138,7 @@ async def _vocabulary(reads: ReadPool, query: Query) -> Vocabulary:
 
 async def model(reads: ReadPool, model_id: int, *, mask: int = SAFE_MASK) -> Documents:
     """One public model or its tombstone. Raises NotFound (`model_not_found`)."""
-    rows = await reads.fetch(_by_mask(mask)["model_by_id"], {"id": model_id})
+    rows = await reads.fetch_bytes(_by_mask(mask)["model_by_id"], {"id": model_id})
     if not rows:
         raise NotFound(f"Model {model_id} was not found.", code="model_not_found")
     return _made(rows, mask)
@@ -158,7 +146,7 @@ async def model(reads: ReadPool, model_id: int, *, mask: int = SAFE_MASK) -> Doc
 
 async def version(reads: ReadPool, version_id: int, *, mask: int = SAFE_MASK) -> Documents:
     """One public version or its tombstone. Raises NotFound (`version_not_found`)."""
-    rows = await reads.fetch(_by_mask(mask)["version_by_id"], {"id": version_id})
+    rows = await reads.fetch_bytes(_by_mask(mask)["version_by_id"], {"id": version_id})
     if not rows:
         raise NotFound(f"Model version {version_id} was not found.", code="version_not_found")
     return _made(rows, mask)
@@ -189,10 +177,10 @@ async def mini(reads: ReadPool, version_id: int, *, base: str) -> dict[str, Any]
         "canGenerate": found["supportsGeneration"],
         "isFeatured": False,
         "requireAuth": found["requireAuth"],
-        "checkPermission": found["availability"] == "EarlyAccess" or found["usageControl"] != "Download",
+        "checkPermission": access_shown.is_checked(found) or found["usageControl"] != "Download",
         "earlyAccessEndsAt": found["earlyAccessEndsAt"],
-        "freeTrialLimit": None,
-        "additionalResourceCharge": False,
+        "freeTrialLimit": access_shown.trials_of(found),
+        "additionalResourceCharge": found["licensingFee"] is not None,
         "minor": found["model"]["minor"],
         "sfwOnly": found["model"]["sfwOnly"],
     }
@@ -216,7 +204,7 @@ async def version_by_hash(reads: ReadPool, value: str, *, mask: int = SAFE_MASK)
 
     Deleted ones still answer. Raises Invalid (`bad_hash`), NotFound (`hash_not_found`).
     """
-    rows = await reads.fetch(_by_mask(mask)["version_by_hash"], {"hash": checked_hash(value)})
+    rows = await reads.fetch_bytes(_by_mask(mask)["version_by_hash"], {"hash": checked_hash(value)})
     if not rows:
         raise NotFound("Model not found: no public file has this hash.", code="hash_not_found")
     return _made(rows, mask)
@@ -225,7 +213,7 @@ async def version_by_hash(reads: ReadPool, value: str, *, mask: int = SAFE_MASK)
 async def versions_by_hashes(reads: ReadPool, values: Sequence[str], *, mask: int = SAFE_MASK) -> Documents:
     """The versions of up to 100 hashes, in their order; hashes that nobody has are passed over."""
     hashes = list(dict.fromkeys(checked_hash(value) for value in values))
-    return _made(await reads.fetch(_by_mask(mask)["versions_by_hashes"], {"hashes": hashes}), mask)
+    return _made(await reads.fetch_bytes(_by_mask(mask)["versions_by_hashes"], {"hashes": hashes}), mask)
 
 
 async def ids_by_hashes(reads: ReadPool, values: Sequence[str]) -> bytes:
@@ -237,8 +225,8 @@ async def ids_by_hashes(reads: ReadPool, values: Sequence[str]) -> bytes:
     """
     # In order, so that neighbours of the index are read together: five times quicker (measured).
     hashes = sorted({value.upper() for value in values})
-    rows = await reads.fetch(_SAFE["ids_by_hashes"], {"hashes": ",".join(hashes).replace("\x00", "")})
-    return b"[" + (rows[0][0] or "").encode() + b"]"
+    rows = await reads.fetch_bytes(_SAFE["ids_by_hashes"], {"hashes": ",".join(hashes).replace("\x00", "")})
+    return b"[" + (rows[0][0] or b"") + b"]"
 
 
 async def tensor_metadata(reads: ReadPool, file_id: int) -> dict[str, Any]:
@@ -292,10 +280,16 @@ async def suggest(
         "viewer": actor.id,
     }
     hidden, people = ("", "") if actor.id is None else (_HIDDEN, _HIDDEN_PEOPLE)
-    statement = _SAFE["suggest"].replace("${hidden}", hidden).replace("${hidden_people}", people)
+    counted = "safe_model_count" if mask & actor.mask & ~SAFE_MASK == 0 else "model_count"
+    statement = (
+        _SAFE["suggest"]
+        .replace("${hidden}", hidden)
+        .replace("${hidden_people}", people)
+        .replace("${model_count}", counted)
+    )
     if actor.id is None:
         del params["viewer"]
-    rows = await planned(reads, statement, params)
+    rows = await reads.fetch_planned(statement, params)
     return [
         {"kind": kind, "id": number, "name": name, "detail": detail, "count": count}
         for kind, number, name, detail, count in rows

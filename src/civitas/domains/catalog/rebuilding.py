@@ -113,7 +113,8 @@ async def owner_document(
     """
     connection = await driver_connection(session)
     for source in await load(connection, [model_id]):
-        mine = policy.sees_own(actor) and (actor.is_moderator or source.model["person_id"] == actor.id)
+        among = (source.model["person_id"], *source.model["editor_ids"])
+        mine = policy.sees_own(actor) and (actor.is_moderator or actor.id in among)
         if not mine or is_tombstone(source.model):
             return None
         living = [v for v in source.versions if v["status"] != Status.DELETED]
@@ -122,7 +123,7 @@ async def owner_document(
         own = await _fetch(connection, "stats_of_model", {"id": model_id})
         by_version = dict(await _fetch(connection, "stats_of_versions", {"id": model_id}))
         stats = STATS.join([own[0][0], *(by_version[key] for key in versions)])
-        return complete(texts.full or texts.safe, stats, base).decode()
+        return complete((texts.full or texts.safe).encode(), stats.encode(), base).decode()
     return None
 
 
@@ -237,9 +238,9 @@ async def _write_listings(connection: Connection, ids: list[int], listings: Sequ
     )
 
 
-def _tag_kinds(level: int) -> tuple[str, ...]:
-    """Which counters of tags a listed model of this level is in."""
-    return ("tag", "safe tag") if level & SAFE_MASK else ("tag",)
+def _counters(kind: str, level: int) -> tuple[str, ...]:
+    """Which counters of tags, or of people, a listed model of this level is in."""
+    return (kind, f"safe {kind}") if level & SAFE_MASK else (kind,)
 
 
 async def _note_changes(
@@ -247,14 +248,14 @@ async def _note_changes(
 ) -> None:
     changes: Counter[tuple[str, str]] = Counter()
     for person_id, level, facets, terms in before:
-        changes.subtract([("person", str(person_id))])
+        changes.subtract((kind, str(person_id)) for kind in _counters("person", level))
         tags = [facet[1:] for facet in facets if facet.startswith("#")]
-        changes.subtract((kind, tag) for kind in _tag_kinds(level) for tag in tags)
+        changes.subtract((kind, tag) for kind in _counters("tag", level) for tag in tags)
         changes.subtract(("word", term) for term in terms if not term.startswith("="))
         changes.subtract(("word", facet) for facet in facets)
     for listing in listings:
-        changes.update([("person", str(listing.person_id))])
-        changes.update((kind, tag) for kind in _tag_kinds(listing.level) for tag in listing.tags)
+        changes.update((kind, str(listing.person_id)) for kind in _counters("person", listing.level))
+        changes.update((kind, tag) for kind in _counters("tag", listing.level) for tag in listing.tags)
         changes.update(("word", word) for word in listing.words)
         # Facets are counted as words are, so that a list knows which of them are rare.
         changes.update(("word", facet) for facet in listing.facets)

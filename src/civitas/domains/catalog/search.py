@@ -149,12 +149,13 @@ def is_hash(value: str) -> bool:
 class Vocabulary:
     """What is known about the words of a query: by how many models those that exist are carried, and those near.
 
-    `beginnings` is the same for words that begin with the last one; None when none does.
+    `beginnings` is the same for words that begin with the last one; None when none does. `total`: all models.
     """
 
     known: Mapping[str, int]
     near: Mapping[str, Sequence[tuple[str, int]]]
     beginnings: int | None = None
+    total: float = 1.0
 
 
 def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
@@ -162,16 +163,18 @@ def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
     return [(word, form) for word in found for form in sorted(words.forms(word))]
 
 
-def judge(query: Query, rows: Iterable[tuple[str, str | None, int]]) -> Vocabulary:
+def judge(query: Query, rows: Iterable[tuple[str | None, str | None, int]]) -> Vocabulary:
     """Sort out what the lookup of `near_forms` found: (word of the query, word found, models with it).
 
-    A row without a word found is for all words that begin with the query's last one.
+    A row without a word found is for all words that begin with the query's last one, one with neither for all models.
     """
     known: dict[str, int] = {}
     near: dict[str, set[tuple[int, str]]] = {}
-    beginnings = None
+    beginnings, total = None, 1.0
     for asked, found, models in rows:
-        if found is None:
+        if asked is None:
+            total = max(1.0, models)
+        elif found is None:
             beginnings = models
         elif asked == found:
             known[asked] = models
@@ -180,7 +183,7 @@ def judge(query: Query, rows: Iterable[tuple[str, str | None, int]]) -> Vocabula
     best = {
         asked: [(word, -less) for less, word in sorted(found)[:MAX_GUESSES]] for asked, found in near.items()
     }
-    return Vocabulary(known, best, beginnings)
+    return Vocabulary(known, best, beginnings, total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +207,12 @@ def _choices(query: Query, vocabulary: Vocabulary) -> Iterable[_Choice]:
         )
 
 
-def is_rare(query: Query, vocabulary: Vocabulary, limit: int) -> bool:
-    """Whether fewer than `limit` models can meet the words, because one of them is rare."""
-    return any(choice.models < limit for choice in _choices(query, vocabulary))
+def share(query: Query, vocabulary: Vocabulary) -> float:
+    """The part of all models that the words of a query should find, as if words came independently."""
+    found = 1.0
+    for choice in _choices(query, vocabulary):
+        found *= min(1.0, max(choice.models, 0.5) / vocabulary.total)
+    return found
 
 
 def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str | None:

@@ -37,6 +37,8 @@ class Owner:
     followers: int
     models: int
     joined_at: datetime | None
+    # The tier whose badge stands beside the name.
+    badge: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Frame:
     relation: str | None
     may_edit: bool
     document: Mapping[str, Any] | None
+    # Names of those who work on it with its owner.
+    together: tuple[str, ...] = ()
 
     @property
     def dead(self) -> bool:
@@ -107,7 +111,7 @@ async def frame(reads: ReadPool, actor: Actor, *, model_id: int) -> Frame:
     if not rows:
         raise missing
     row = rows[0]
-    may_edit = actor.signed_in and (actor.id == row[1] or actor.is_moderator)
+    may_edit = actor.signed_in and (actor.id in (row[1], *row[32]) or actor.is_moderator)
     if row[21] is None and not may_edit:
         raise missing
     return Frame(
@@ -125,19 +129,20 @@ async def frame(reads: ReadPool, actor: Actor, *, model_id: int) -> Frame:
         scheduled_at=row[12],
         published_at=row[13],
         deleted_at=row[14],
-        owner=Owner(row[1], row[15], row[16], bool(row[17]), row[18] or 0, row[19] or 0, row[20]),
+        owner=Owner(row[1], row[15], row[16], bool(row[17]), row[18] or 0, row[19] or 0, row[20], row[34]),
         fork=Fork(*row[24:29]) if row[24] is not None else None,
         favourite=row[29],
         hidden=row[30],
         relation=row[31],
         may_edit=may_edit,
         document=parsed(row[22], row[23], actor.mask) if row[21] is not None else None,
+        together=tuple(row[33]),
     )
 
 
 def parsed(text: str, stats: str, mask: int, base: str = "") -> dict[str, Any]:
     """A document as it lies in the database, completed and with the pictures of these levels only."""
-    found: dict[str, Any] = orjson.loads(documents.complete(text, stats, base))
+    found: dict[str, Any] = orjson.loads(documents.complete(text.encode(), stats.encode(), base))
     return documents.only_levels(found, mask)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from civitas.domains.catalog.collaborator_tables import IDS
 from civitas.infra.db.base import Base, BigId, CreatedAt
 
 FALSE = text("false")
@@ -55,6 +56,8 @@ class Model(Base):
     allow_derivatives: Mapped[bool] = mapped_column(server_default=TRUE)
     allow_different_license: Mapped[bool] = mapped_column(server_default=TRUE)
     license_text: Mapped[str | None] = mapped_column(Text)
+    # Who accepted to work on it, from model_collaborators: rules read them here.
+    editor_ids: Mapped[list[int]] = mapped_column(IDS, server_default=text("'{}'::bigint[]"))
     origin: Mapped[str] = mapped_column(server_default=text("'upload'"))
     # Where an imported model came from: {"url", "creator", "platform", "id"}.
     source: Mapped[dict[str, Any] | None]
@@ -137,6 +140,8 @@ class ModelFile(Base):
             postgresql_where=text("is_primary AND removed_at IS NULL"),
         ),
         Index("ix_model_files_version_id", "version_id"),
+        # What recipes call a model: its file without the ending.
+        Index("ix_model_files_stem", text("lower(regexp_replace(name, '[.][^.]+$', ''))")),
         Index("ix_model_files_pending", "id", postgresql_where=text("scan_status IN ('pending', 'error')")),
     )  # fmt: skip
 

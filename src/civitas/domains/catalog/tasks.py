@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from civitas.domains.catalog import (
+    access_windows,
     aging,
     architecture,
     headers,
@@ -16,9 +17,10 @@ from civitas.domains.catalog import (
     publishing,
     removal,
     scanning,
+    scoring,
     vocabulary,
 )
-from civitas.domains.catalog.messages import ScanFile
+from civitas.domains.catalog.messages import ReturnPayments, ScanFile
 from civitas.domains.catalog.scanning import HeaderFacts, Outcome, ToScan
 from civitas.domains.catalog.types import ScanStatus
 from civitas.infra.queue.context import TaskContext
@@ -189,3 +191,49 @@ async def fold_counts(context: TaskContext) -> None:
         changes = await vocabulary.fold(session)
     if downloads or changes:
         log.info("catalog.folded", downloads=downloads, changes=changes)
+
+
+@every("1m")
+async def end_windows(context: TaskContext) -> None:
+    """End early access whose time is over, and pay for sales that are old enough, each in a transaction of its own."""
+    async with context.reading() as session:
+        windows = await access_windows.due_windows(session)
+        sales = await access_windows.due_sales(session)
+    for version_id in windows:
+        async with context.unit() as session:
+            await access_windows.end_due(session, version_id=version_id)
+    for version_id in sales:
+        async with context.unit() as session:
+            await access_windows.release_due(session, version_id=version_id)
+
+
+@handles(ReturnPayments, attempts=5, timeout_s=3600)
+async def return_payments(message: ReturnPayments, context: TaskContext) -> None:
+    """Give back every payment of a withdrawn version, each in a transaction of its own: it can be killed anywhere."""
+    await _return_all(context, message.version_id)
+
+
+@every("15m")
+async def return_leftovers(context: TaskContext) -> None:
+    """Give back what an earlier run could not."""
+    await _return_all(context, None)
+
+
+async def _return_all(context: TaskContext, version_id: int | None) -> None:
+    after = 0
+    while True:
+        async with context.reading() as session:
+            found = await access_windows.returning(session, version_id=version_id, after=after)
+        if not found:
+            return
+        for payment_id in found:
+            async with context.unit() as session:
+                await access_windows.give_back(session, payment_id=payment_id)
+        after = found[-1]
+
+
+@every("55 23 * * *")
+async def score_creators(context: TaskContext) -> None:
+    """Compute what models and followers add to everybody's score."""
+    async with context.unit() as session:
+        await scoring.score_everybody(session)

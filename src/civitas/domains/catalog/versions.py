@@ -17,7 +17,7 @@ from civitas.contracts.events.catalog import (
     VersionUnpublished,
 )
 from civitas.domains.accounts.types import Actor, Scope
-from civitas.domains.catalog import base_models, editing, licensing, policy, previews
+from civitas.domains.catalog import access_terms, base_models, editing, licensing, policy, previews
 from civitas.domains.catalog.forms import VersionForm, VersionPatch
 from civitas.domains.catalog.removal import UNDO
 from civitas.domains.catalog.tables import Model, ModelVersion
@@ -95,6 +95,8 @@ async def update_version(
     _check(version)
     if "vae_version_id" in before:
         await _check_vae(session, actor, version.vae_version_id)
+    if {"base_model", "usage_control"} & before.keys():
+        await access_terms.version_edited(session, model, version)
     if "base_model" in before:
         await session.flush()
         if model.status == Status.PUBLISHED:

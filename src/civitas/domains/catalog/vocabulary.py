@@ -19,6 +19,7 @@ _STATEMENTS = (
     ("tag", "add_to_tags"),
     ("safe tag", "add_to_safe_tags"),
     ("person", "add_to_people"),
+    ("safe person", "add_to_safe_people"),
     ("word", "add_to_words"),
 )
 

@@ -1,9 +1,10 @@
 """How the page of a list is found: by walking the order, or by intersecting what is rare. Pure.
 
-A walk of the order is quick when matches are common, the index when they are rare; how common a combination is
-nobody knows beforehand, and for two common things that exclude each other a walk would pass a million rows to find
-nothing. So a list with conditions walks a bounded stretch first, and then asks the index for the rest; when one
-condition is known to be rare, the index only. The plan is the same for all values, so it is made once and kept.
+A walk of the order is quick when matches are common, the index when they are rare. With `m` matches among `n` models
+a page of `t` is found after walking t * n / m rows, or by fetching all m: the index wins below m = sqrt(t * n), so a list
+costs at most about that many rows. How many match is estimated from the counts of facets and words, as if they were
+independent. Estimates err (two common things may exclude each other), so a walk is bounded, and the index has the rest.
+The plan is the same for all values, so it is made once and kept; which branch runs is decided when it runs.
 """
 
 # ruff: noqa: S608 - the pieces put together are literals of this package; values are parameters
@@ -17,11 +18,15 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far a walk goes. `stretch`: rows that it looks at, some milliseconds' worth. `rare`: with fewer matches
-    than this the index alone is quicker than any walk."""
+    """How far a walk goes. `stretch`: rows that it looks at, at most. `rare`: how dear a row of the index is beside a
+    walked one; 0 always walks first."""
 
-    stretch: int = 4000
-    rare: int = 4000
+    stretch: int = 12_000
+    rare: float = 0.7
+
+    def is_rare(self, matches: float, take: int, total: float) -> bool:
+        """Whether fetching all matches is cheaper than walking the order until a page is full."""
+        return matches * matches < self.rare * take * total
 
 
 USUAL: Final = Reach()
@@ -31,14 +36,19 @@ USUAL: Final = Reach()
 class Statement:
     """Conditions and parameters as they come together.
 
-    `gates` are conditions that know whether few models meet them. `planned`: the best plan depends on the values,
-    so the planner should see them.
+    `shares` are expressions of how large a part of all models meets a condition (`t.n` are all); `share` is the same
+    for words, whose counts are known, and `total` the number of models when it is. `planned`: the best plan depends on
+    the values, so the planner should see them.
     """
 
     reach: Reach = USUAL
     where: list[str] = field(default_factory=list)
     params: dict[str, Any] = field(default_factory=dict)
-    gates: list[str] = field(default_factory=list)
+    shares: list[str] = field(default_factory=list)
+    share: float = 1.0
+    total: float = 0.0
+    # How many times rarer than all matches those are that are wanted first: names, in an order by relevance.
+    first: float = 1.0
     selective: bool = False
     planned: bool = False
     _numbers: count[int] = field(default_factory=count)
@@ -59,16 +69,32 @@ class Statement:
         self.where.append(f"l.facets {'@>' if all_of else '&&'} {names}")
         self.selective = True
         # Facets are counted with the words; one that nothing has is in neither.
-        of_each = (
-            f"SELECT coalesce(w.models, 0) AS n FROM unnest({names}) f LEFT JOIN search_words w ON w.word = f"
-        )
-        count_ = "min" if all_of else "sum"
-        self.gates.append(f"(SELECT {count_}(g.n) < {self.reach.rare} FROM ({of_each}) g)")
+        n = "coalesce(w.models, 0)"
+        share = f"exp(sum(ln(greatest({n}, 0.5) / t.n)))" if all_of else f"least(1, sum({n}) / t.n)"
+        self.shares.append(f"(SELECT {share} FROM unnest({names}) f LEFT JOIN search_words w ON w.word = f)")
 
     @property
-    def rare(self) -> str | None:
-        """The condition that few models are to be found, None when nothing can be known."""
-        return f"({' OR '.join(self.gates)})" if self.gates else None
+    def few(self) -> str | None:
+        """The condition that few models are to be found, None when nothing can be known or it is known already."""
+        return "(SELECT few FROM rarity)" if self.shares else None
+
+    def prelude(self, take: int) -> str:
+        """What goes before a statement that asks for `few`."""
+        if not self.shares:
+            return ""
+        limit = self.reach.rare * self.first**2 * take
+        matches = " * ".join(["t.n", repr(self.share), *self.shares])
+        return (
+            f"WITH rarity AS MATERIALIZED (SELECT power({matches}, 2) < {limit!r} * t.n AS few "
+            "FROM (SELECT greatest(reltuples, 1)::float8 AS n FROM pg_class "
+            "WHERE oid = 'model_listings'::regclass) t) "
+        )
+
+    def stretch(self, take: int) -> int:
+        """How far a walk goes: a good deal further than a page should need, when that is known."""
+        if not self.total or self.shares:
+            return self.reach.stretch
+        return max(1, min(self.reach.stretch, int(3 * take * self.first**2 / self.share)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +141,18 @@ def select(
         return f"SELECT {columns} FROM model_listings l WHERE {whole} ORDER BY {order.by(order.column)} LIMIT {take}"
     if rare:
         return _indexed(columns, where, _starting(order), order, take)
-    # What a gate says is known before the first row is read, and shuts out the whole walk.
-    gate = (f"NOT {made.rare}",) if made.rare else ()
+    # What the gate says is known before the first row is read, and shuts out the whole walk.
+    few, length = made.few, made.stretch(take)
+    gate = (f"NOT {few}",) if few else ()
     stretch = f"FROM model_listings l WHERE {' AND '.join((*start, *gate)) or 'true'} ORDER BY {order.by(order.column)}"
     walked = (
-        f"SELECT {columns} FROM (SELECT l.* {stretch} LIMIT {made.reach.stretch}) l WHERE {where} "
+        f"SELECT {columns} FROM (SELECT l.* {stretch} LIMIT {length}) l WHERE {where} "
         f"ORDER BY {order.by(order.column)} LIMIT {take}"
     )
-    end = f"(SELECT l.{order.column}, l.model_id {stretch} OFFSET {made.reach.stretch - 1} LIMIT 1)"
+    end = f"(SELECT l.{order.column}, l.model_id {stretch} OFFSET {length - 1} LIMIT 1)"
     behind = order.beyond(end, "key")
-    behind = f"({made.rare} OR {behind})" if made.rare else behind
+    if few:
+        behind = f"({few} OR {behind})"
     rest = _indexed(columns, where, (*_starting(order), behind), order, take)
     return f"SELECT * FROM (({walked}) UNION ALL ({rest})) u LIMIT {take}"
 

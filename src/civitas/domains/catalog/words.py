@@ -11,6 +11,8 @@ from civitas.kit.text import fold
 MAX_WORD = 32
 MIN_TOLERANT = 4
 
+MAX_PREFIX_WORDS = 8
+
 _RUN = re.compile(r"[^\W_]+")
 # Scripts without spaces: each pair of neighbouring characters is a word.
 _UNSPACED = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
@@ -34,6 +36,12 @@ def _unspaced(run: str) -> Iterator[str]:
         at = found.end()
     if at < len(run):
         yield run[at:][:MAX_WORD]
+
+
+def prefix_query(text: str) -> str:
+    """The text form of a tsquery (`simple`) for names that have these words, the last as a beginning; "" for none."""
+    found = [word[:MAX_WORD] for word in _RUN.findall(text.lower())[:MAX_PREFIX_WORDS]]
+    return " & ".join([*(f"'{word}'" for word in found[:-1]), f"'{found[-1]}':*"]) if found else ""
 
 
 def spellings(name: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,20 @@ class RemoveVariants:
     """Delete the variants of a picture that is gone."""
 
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowPost:
+    """A scheduled post's time has come."""
+
+    post_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TakeMade:
+    """Copy what a generation delivered into a draft."""
+
+    post_id: int
+    workflow_id: str
+    blob_id: str

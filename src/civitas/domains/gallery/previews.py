@@ -9,28 +9,23 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from civitas.contracts.events.gallery import ImageAdded, ImageRemoved
-from civitas.domains.accounts.types import BLOCKED, PG, PG13, XXX, Actor, R, Scope, X
+from civitas.contracts.events.gallery import ImageChanged, ImageRemoved
+from civitas.domains.accounts.types import BLOCKED, PG, Actor, Scope
 from civitas.domains.blobs import references, uploading
 from civitas.domains.blobs.types import Purpose
 from civitas.domains.catalog import policy as catalog_policy
 from civitas.domains.catalog import previews as catalogue
 from civitas.domains.catalog.tables import Model, ModelVersion
-from civitas.domains.gallery import policy
+from civitas.domains.gallery import adding, levels, policy
+from civitas.domains.gallery.adding import LEVELS, REFERENCE
 from civitas.domains.gallery.messages import ProcessImage, RemoveVariants
 from civitas.domains.gallery.tables import Image, Post
 from civitas.infra.queue.outbox import defer, publish
 from civitas.kit import clock
-from civitas.kit.errors import Conflict, Forbidden, Invalid, NotFound
-from civitas.kit.text import clean_line
-
-REFERENCE = "image"
-MAX_PER_POST = 20
-LEVELS = (PG, PG13, R, X, XXX)
-MAX_META = 64 * 1024
+from civitas.kit.errors import Forbidden, Invalid, NotFound
 
 
 async def add(
@@ -48,42 +43,22 @@ async def add(
     Raises NotFound, Forbidden, Conflict (`too_many_images`) past twenty.
     """
     person = actor.require(Scope.MEDIA_WRITE)
-    if nsfw_level is not None and nsfw_level not in LEVELS:
-        raise Invalid("nsfwLevel must be 1, 2, 4, 8 or 16.", code="bad_level")
-    if meta is not None and len(str(meta)) > MAX_META:
-        raise Invalid("This recipe is too long to keep.", code="meta_too_long")
+    adding.check_level(nsfw_level)
+    adding.check_meta(meta)
     await _editable_version(session, actor, version_id)
     blob = await uploading.finished_blob(session, actor, upload_id=upload_id, purpose=Purpose.IMAGE)
     upload = await uploading.owned(session, actor, upload_id=upload_id)
     post = await _post_of(session, person, version_id)
-    count, last = (
-        await session.execute(
-            select(func.count(), func.coalesce(func.max(Image.position), -1)).where(
-                Image.post_id == post.id, Image.deleted_at.is_(None)
-            )
-        )
-    ).one()
-    if count >= MAX_PER_POST:
-        raise Conflict(
-            f"A version shows at most {MAX_PER_POST} pictures; remove one first.", code="too_many_images"
-        )
-    image = Image(
-        post_id=post.id,
+    return await adding.append(
+        session,
+        post,
         person_id=person,
         blob_id=blob.id,
-        key=str(uuid.uuid4()),
-        name=clean_line(upload.filename),
-        position=last + 1,
+        name=upload.filename,
         nsfw_level=nsfw_level or PG,
         nsfw_level_locked=nsfw_level is not None,
         meta=dict(meta) if meta is not None else None,
     )
-    session.add(image)
-    await session.flush()
-    await references.add(session, blob_id=blob.id, kind=REFERENCE, subject_id=image.id)
-    await defer(session, ProcessImage(image.id), once=f"image:{image.id}", priority=3)
-    await publish(session, ImageAdded(image.id, post.id, person, version_id))
-    return image
 
 
 async def reorder(session: AsyncSession, actor: Actor, *, version_id: int, image_ids: Sequence[int]) -> None:
@@ -100,22 +75,51 @@ async def reorder(session: AsyncSession, actor: Actor, *, version_id: int, image
 
 
 async def rate(session: AsyncSession, actor: Actor, *, image_id: int, nsfw_level: int) -> Image:
-    """Say how mature one's picture is; a level that a moderator locked stays for others."""
+    """Say how mature one's picture is. Raises Forbidden (`image_blocked`) for what moderators blocked."""
     if nsfw_level not in (*LEVELS, BLOCKED) or (nsfw_level == BLOCKED and not actor.is_moderator):
         raise Invalid("nsfwLevel must be 1, 2, 4, 8 or 16.", code="bad_level")
-    image, version_id = await _editable(session, actor, image_id)
+    image, version_id = await editable(session, actor, image_id)
+    was_blocked = bool(image.nsfw_level & BLOCKED)
+    if was_blocked and not actor.is_moderator:
+        raise Forbidden(
+            "Moderators blocked this picture, so only they can rate it again.", code="image_blocked"
+        )
+    if not actor.is_moderator:
+        nsfw_level = levels.stricter(nsfw_level, await levels.least(session, image))
     image.nsfw_level, image.nsfw_level_locked = nsfw_level, True
+    if was_blocked != (nsfw_level == BLOCKED):
+        # The copies of a blocked picture must not stay where whoever knows their address finds them.
+        if was_blocked:
+            await defer(session, ProcessImage(image.id), once=f"image:{image.id}", priority=3)
+        else:
+            await defer(session, RemoveVariants(image.key))
+    await changed(session, image, version_id)
+    return image
+
+
+async def hide_recipe(session: AsyncSession, actor: Actor, *, image_id: int, hidden: bool) -> Image:
+    """Show or hide how one's picture was made; hidden, the original file is not given out either."""
+    image, version_id = await editable(session, actor, image_id)
+    image.hide_meta = hidden
+    await changed(session, image, version_id)
+    return image
+
+
+async def changed(session: AsyncSession, image: Image, version_id: int | None) -> None:
+    """What lists tell of a picture changed: its post's level and the catalogue follow; `version_id` is what it shows."""
     await session.flush()
+    await levels.settle(session, post_id=image.post_id)
     if version_id is not None:
         await refresh(session, version_id)
-    return image
+    await publish(session, ImageChanged(image.id, image.post_id))
 
 
 async def remove(session: AsyncSession, actor: Actor, *, image_id: int) -> None:
     """Take a picture away; its bytes go after the grace, its variants at once."""
-    image, version_id = await _editable(session, actor, image_id)
-    await _remove(session, image)
+    image, version_id = await editable(session, actor, image_id)
+    await let_go(session, image)
     await session.flush()
+    await levels.settle(session, post_id=image.post_id)
     if version_id is not None:
         await refresh(session, version_id)
     await publish(session, ImageRemoved(image.id, image.person_id, version_id))
@@ -127,7 +131,7 @@ async def remove_all_of(session: AsyncSession, *, person_id: int) -> None:
         await session.scalars(select(Image).where(Image.person_id == person_id, Image.deleted_at.is_(None)))
     ).all()
     for image in images:
-        await _remove(session, image)
+        await let_go(session, image)
     await session.flush()
     posts = {image.post_id for image in images}
     versions = await session.scalars(
@@ -192,22 +196,26 @@ async def refresh(session: AsyncSession, version_id: int) -> None:
     )
 
 
-async def _remove(session: AsyncSession, image: Image) -> None:
+async def let_go(session: AsyncSession, image: Image) -> None:
+    """Mark a picture as gone, let its bytes go and have its copies removed."""
     image.deleted_at = clock.now()
     await references.drop(session, blob_id=image.blob_id, kind=REFERENCE, subject_id=image.id)
     await defer(session, RemoveVariants(image.key))
 
 
-async def _editable(session: AsyncSession, actor: Actor, image_id: int) -> tuple[Image, int | None]:
-    """The picture, locked, for its owner, staff, and whoever owns the model that it shows now."""
+async def editable(session: AsyncSession, actor: Actor, image_id: int) -> tuple[Image, int | None]:
+    """The picture, locked, for its owner, staff, and whoever owns the model that it shows now; with what it shows.
+
+    Raises NotFound, Forbidden.
+    """
     actor.require(Scope.MEDIA_WRITE)
     row = (
         await session.execute(
-            select(Image, Post.version_id, Model)
+            select(Image, case((Post.showcase, Post.version_id)), Model)
             .join(Post, Post.id == Image.post_id)
             .outerjoin(ModelVersion, (ModelVersion.id == Post.version_id) & Post.showcase)
             .outerjoin(Model, Model.id == ModelVersion.model_id)
-            .where(Image.id == image_id, Image.deleted_at.is_(None))
+            .where(Image.id == image_id, Image.deleted_at.is_(None), Post.deleted_at.is_(None))
             .with_for_update(of=Image)
         )
     ).first()

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from civitas.domains.accounts.types import Actor
+from civitas.domains.gallery import policy
+from civitas.domains.gallery.tables import Image, Post
 from civitas.infra.db.readpool import ReadPool
 from civitas.kit.sql import statements
 
@@ -13,10 +19,10 @@ _SQL = statements(__package__, "images.sql")
 
 @dataclass(frozen=True, slots=True)
 class Deliverable:
-    """What is needed to send a picture."""
+    """What is needed to send a picture; `original_key` is None when the file as it came is not given on."""
 
     key: str
-    original_key: str
+    original_key: str | None
     content_type: str
     width: int
     variants: list[dict[str, Any]]
@@ -29,3 +35,15 @@ async def by_key(reads: ReadPool, key: str) -> Deliverable | None:
         return None
     rows = await reads.fetch(_SQL["deliverable"], (key,))
     return Deliverable(*rows[0]) if rows else None
+
+
+async def meta_of(session: AsyncSession, actor: Actor, *, image_id: int) -> dict[str, Any] | None:
+    """How a picture was made, for those who may see it; None when it is not theirs to see or its recipe is hidden."""
+    image = await session.scalar(
+        select(Image)
+        .join(Post, Post.id == Image.post_id)
+        .where(Image.id == image_id, policy.visible_to(actor), policy.posts_visible_to(actor))
+    )
+    if image is None or (image.hide_meta and not policy.can_edit(actor, image)):
+        return None
+    return image.meta or {}

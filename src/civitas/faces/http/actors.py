@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import unquote_plus
 
 from fastapi import Depends, Request
 
 from civitas.domains.accounts import keys, signing_in
 from civitas.domains.accounts.types import ANONYMOUS, Actor, Scope
+from civitas.faces.http.links import is_safe_site
 from civitas.faces.http.sessions import session_token
 from civitas.faces.http.state import state_of
 from civitas.kit.errors import Unauthorised
@@ -35,18 +37,35 @@ async def actor_of(request: Request) -> Actor:
     if isinstance(found, Actor):
         return found
     actor = await _find(request)
+    if is_safe_site(request):
+        actor = actor.on_safe_site()
     request.state.actor = actor
     return actor
 
 
+def _shows_nothing(request: Request) -> bool:
+    """Whether there is plainly no key, token or cookie: most requests, and the quickest to be told."""
+    if any(name in (b"authorization", b"cookie") for name, _ in request.scope["headers"]):
+        return False
+    query: bytes = request.scope["query_string"]
+    # A name may be written with percent signs.
+    return b"token" not in query and (
+        b"%" not in query or "token" not in unquote_plus(query.decode("latin-1"))
+    )
+
+
 async def _find(request: Request) -> Actor:
+    if _shows_nothing(request):
+        return ANONYMOUS
     key = key_of(request)
     if key is not None:
         fault = Unauthorised("This API key does not exist, has expired or was revoked.", code="invalid_token")
         if len(key) > MAX_SECRET:
             raise fault
-        async with state_of(request).database.unit() as session:
-            by_key = await keys.actor_of_key(session, key)
+        by_key, unseen = await keys.actor_seen(state_of(request).reads, key)
+        if unseen:
+            async with state_of(request).database.unit() as session:
+                by_key = await keys.actor_of_key(session, key)
         if by_key is None:
             raise fault
         return by_key

@@ -1,4 +1,5 @@
-"""Who may knock: which host names are answered, and that pages of other sites may use the public API.
+"""Who may knock: which host names are answered, that HEAD gets GET's answer without its body, and that pages of
+other sites may use the public API.
 
 The API answers every origin, but never with the visitor's cookies (Fetch standard: `*` excludes credentials), so a
 foreign page can do no more than anybody with the same key.
@@ -10,14 +11,16 @@ from collections.abc import Iterable
 from typing import Final
 
 import orjson
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_OPEN: Final = ("/api/v1", "/api/download/")
+_OPEN: Final = ("/api/v1", "/api/download/", "/v2/", "/v1/")
 _ALLOWED: Final = [
     (b"access-control-allow-origin", b"*"),
     (
         b"access-control-expose-headers",
-        b"Content-Disposition, Content-Length, ETag, Location, Retry-After, X-Request-Id",
+        b"Content-Disposition, Content-Length, ETag, Location, Retry-After, X-Ignored-Fields, X-Request-Id",
     ),
 ]
 _PREFLIGHT: Final = [
@@ -38,18 +41,49 @@ class OpenApiDoor:
         if scope["type"] != "http" or not scope["path"].startswith(_OPEN):
             await self.app(scope, receive, send)
             return
-        names = {name for name, _ in scope["headers"]}
-        if scope["method"] == "OPTIONS" and {b"origin", b"access-control-request-method"} <= names:
+        if scope["method"] == "OPTIONS" and _asks_first(scope):
             await send({"type": "http.response.start", "status": 204, "headers": list(_PREFLIGHT)})
             await send({"type": "http.response.body", "body": b""})
             return
 
         async def opened(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_ALLOWED]
+                given = message["headers"]
+                message["headers"] = type(given)([*given, *_ALLOWED])
             await send(message)
 
         await self.app(scope, receive, opened)
+
+
+def _asks_first(scope: Scope) -> bool:
+    names = {name for name, _ in scope["headers"]}
+    return {b"origin", b"access-control-request-method"} <= names
+
+
+class BodilessHead:
+    """Takes the body off answers to HEAD (RFC 9110 9.3.2); routes then need not know which of the two was asked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def bodiless(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self.app(scope, receive, bodiless)
+
+
+def answer_head(router: APIRouter) -> None:
+    """Let every GET route of a router answer HEAD too; `BodilessHead` sends what it answers without the body."""
+    for route in router.routes:
+        if isinstance(route, APIRoute) and route.methods and "GET" in route.methods:
+            route.methods.add("HEAD")
 
 
 class KnownHosts:

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from civitas.faces.http import problems
 from civitas.faces.http.state import state_of
 from civitas.kit.errors import STATUS, Conflict, Fault, Forbidden, Invalid, Limited, NotFound, Unavailable
 
@@ -45,12 +46,24 @@ def headers_of(fault: Fault) -> dict[str, str]:
 
 async def answer(request: Request, fault: Fault) -> Response:
     """The response for a fault in the form that this caller reads."""
+    if problems.wanted(request.url.path):
+        return _problem(request, fault)
     page = state_of(request).error_page
     if wants_json(request) or page is None:
         return JSONResponse(body_of(fault), status_code=fault.status, headers=headers_of(fault))
     response = await page(request, fault)
     response.headers.update(headers_of(fault))
     return response
+
+
+def _problem(request: Request, fault: Fault) -> Response:
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    return JSONResponse(
+        problems.body_of(fault, path=request.url.path, request_id=request_id),
+        status_code=problems.status_of(fault),
+        headers=headers_of(fault),
+        media_type=problems.MEDIA_TYPE,
+    )
 
 
 def from_validation(error: RequestValidationError) -> Invalid:

@@ -10,9 +10,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import JSONResponse, Response
 
+from civitas.domains.buzz.ledger import statistics
 from civitas.faces.http.links import client_address
 from civitas.faces.http.state import state_of
 from civitas.infra.telemetry import metrics
+from civitas.kit import money
 from civitas.kit.errors import Fault, Forbidden
 
 router = APIRouter(include_in_schema=False)
@@ -66,6 +68,11 @@ async def figures(request: Request) -> Response:
         )
     async with state.database.reading() as session:
         rows = (await session.execute(_TASKS)).all()
+        supply, unfolded, holds = await statistics.figures(session)
+    metrics.BUZZ_UNFOLDED.set(unfolded)
+    metrics.BUZZ_HOLDS.set(holds)
+    for currency, amount in supply.items():
+        metrics.BUZZ_SUPPLY.labels(currency).set(amount / (100 if currency == "cash" else money.QUARTERS))
     metrics.TASKS_FAILED.set(sum(count for _, status, count in rows if status == "failed"))
     metrics.TASKS_WAITING.clear()
     for queue, status, count in rows:

@@ -1,7 +1,8 @@
 """Pictures by key: `/img/{key}/{transform}/{name}.jpeg`, answered with the nearest variant that exists.
 
 The key is an unguessable UUID. Clients rewrite `/width=N/` to any N (WIRE rule 16); the file's extension chooses
-the format, and `original=true` gives the uploaded file, recipe included, unless its owner hides it.
+the format, and `original=true` gives the uploaded file, recipe included but not where or with which camera it was
+taken, unless its owner hides it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from civitas.faces.http.storage_routes import send_object
 from civitas.infra.imaging.transforms import best_width, parse_transform
 from civitas.kit.errors import Fault, NotFound
 
-_FORMATS = {"avif": "avif", "webp": "webp", "jpeg": "jpeg", "jpg": "jpeg"}
-_MIME = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg"}
+_FORMATS = {"avif": "avif", "webp": "webp", "jpeg": "jpeg", "jpg": "jpeg", "mp4": "mp4"}
+_MIME = {"avif": "image/avif", "webp": "image/webp", "jpeg": "image/jpeg", "mp4": "video/mp4"}
 IMMUTABLE = "public, max-age=31536000, immutable"
+# An original can be withdrawn by its owner, so no cache keeps it for long.
+FOR_NOW = "public, max-age=600"
 
 
 async def picture(request: Request) -> Response:
@@ -41,8 +44,8 @@ async def _answer(request: Request, image: queries.Deliverable) -> Response:
     store = state_of(request).store
     wish = parse_transform(request.path_params.get("transform") or "")
     extension = _FORMATS.get(request.path_params["name"].rpartition(".")[2].lower(), "jpeg")
-    if wish.original and not image.hide_meta:
-        key, mime = image.original_key, image.content_type
+    if wish.original and image.original_key and not image.hide_meta:
+        key, mime, cached = image.original_key, image.content_type, FOR_NOW
     else:
         widths: dict[int, Any] = {v["width"]: v for v in image.variants if v["format"] == extension}
         if not widths:
@@ -50,11 +53,11 @@ async def _answer(request: Request, image: queries.Deliverable) -> Response:
         wanted = None if wish.original else wish.width
         width = best_width(wanted, image.width, sorted(widths))
         key = f"media/{image.key}/{width if width in widths else max(widths)}.{extension}"
-        mime = _MIME[extension]
+        mime, cached = _MIME[extension], IMMUTABLE
     info = await store.head(key)
     if info is None:
         raise NotFound("This picture was not found.", code="image_not_found")
-    return send_object(request, store, info, {"content-type": mime, "cache-control": IMMUTABLE})
+    return send_object(request, store, info, {"content-type": mime, "cache-control": cached})
 
 
 routes = [

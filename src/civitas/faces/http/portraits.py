@@ -19,11 +19,15 @@ from civitas.infra.imaging.transforms import widths_for
 from civitas.kit.errors import TooLarge
 from civitas.kit.ids import new_uuid
 
-Kind = Literal["portrait", "cover"]
+Kind = Literal["portrait", "cover", "artwork"]
 
-WIDTHS: Final[dict[str, tuple[int, ...]]] = {"portrait": (96, 320), "cover": (640, 1600)}
+WIDTHS: Final[dict[str, tuple[int, ...]]] = {
+    "portrait": (96, 320),
+    "cover": (640, 1600),
+    "artwork": (96, 320),
+}
 MOST_BYTES: Final = 8 * 2**20
-_KEY = re.compile(r"(portrait|cover)-[0-9a-f]{32}-([0-9]{1,5})", re.ASCII)
+_KEY = re.compile(r"(portrait|cover|artwork)-[0-9a-f]{32}-([0-9]{1,5})", re.ASCII)
 
 
 def portrait(key: str | None, width: int = 96) -> str | None:
@@ -42,11 +46,16 @@ def deliverable(key: str) -> Deliverable | None:
     variants = [
         {"width": size, "format": form} for size in widths_for(width, WIDTHS[found[1]]) for form in FORMATS
     ]
-    return Deliverable(key, "", "", width, variants, hide_meta=True)
+    return Deliverable(key, None, "", width, variants, hide_meta=True)
 
 
 async def keep(state: State, body: bytes, kind: Kind) -> str:
-    """Decode a picture in the sandbox and store its copies; the key.
+    """Decode a picture in the sandbox and store its copies; the key. Raises as `keep_known` does."""
+    return (await keep_known(state, body, kind))[0]
+
+
+async def keep_known(state: State, body: bytes, kind: Kind) -> tuple[str, str]:
+    """Decode a picture in the sandbox and store its copies; the key, and the perceptual hash (16 hex digits).
 
     Raises Invalid for what is no acceptable picture, TooLarge beyond `MOST_BYTES`, Unavailable when no decoder
     or no storage answers.
@@ -59,7 +68,7 @@ async def keep(state: State, body: bytes, kind: Kind) -> str:
         for variant in done.variants:
             data = await asyncio.to_thread(variant.path.read_bytes)
             await state.store.put(f"media/{key}/{variant.width}.{variant.format}", data, variant.mime)
-    return key
+    return key, done.facts.phash
 
 
 async def discard(state: State, key: str | None) -> None:

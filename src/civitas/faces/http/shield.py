@@ -14,12 +14,19 @@ import structlog
 from opentelemetry.trace import SpanKind
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from civitas.faces.http import problems
 from civitas.infra.telemetry import metrics, traces
 from civitas.kit.errors import TooLarge
 from civitas.kit.ids import new_uuid
 
 _REQUEST_ID = re.compile(rb"^[A-Za-z0-9._-]{8,64}$")
-_TRANSFERS = ("/storage/", "/media/", "/img/", "/api/live", "/api/v1/me/export")
+_BLOBS = ("/v2/consumer/blobs", "/v2/consumer/streaming-blobs/")
+_TRANSFERS = ("/storage/", "/media/", "/img/", "/api/live", "/api/v1/me/export", "/v2/agents/", *_BLOBS)
+# Those may be asked to wait for a workflow's end, or for work.
+_PATIENT = ("/v2/", "/v1/")
+LONGEST_WAIT_S = 100
+# Routes that bound their bodies themselves, each in its own way, before they read them.
+_OWN_BOUNDS = ("/v2/agents/", *_BLOBS)
 
 
 def content_security_policy(storage_origins: Iterable[str] = ()) -> str:
@@ -94,9 +101,11 @@ class Shield:
         path: str = scope["path"]
         transfer = path.startswith(_TRANSFERS)
         limit = self.max_part if path.startswith("/storage/") else self.max_body
+        patience = self.timeout_s + (LONGEST_WAIT_S if path.startswith(_PATIENT) else 0)
         answered = _Answer(send, [*self._headers, (b"x-request-id", request_id)], scope["state"])
-        if _declared_length(scope) > limit:
-            await _refuse(answered, 413, "too_large", f"The body is larger than {limit // 2**20} MiB.")
+        if _declared_length(scope) > limit and not path.startswith(_OWN_BOUNDS):
+            told = f"The body is larger than {limit // 2**20} MiB."
+            await _refuse(answered, path, 413, "too_large", told)
             return
         began = time.perf_counter()
         metrics.IN_FLIGHT.inc()
@@ -104,18 +113,22 @@ class Shield:
             if transfer:
                 await self.app(scope, receive, answered)
             else:
-                async with asyncio.timeout(self.timeout_s):
+                async with asyncio.timeout(patience):
                     await self.app(scope, _limited(receive, limit), answered)
         except TimeoutError:
             if answered.started:
                 raise
-            await _refuse(answered, 503, "too_slow", "This took too long and was stopped; try again.")
+            told = "This took too long and was stopped; try again."
+            await _refuse(answered, path, 503, "too_slow", told)
         finally:
             scope["state"]["status"] = answered.status
             metrics.IN_FLIGHT.dec()
             route = getattr(scope.get("route"), "path", "other")
-            metrics.REQUESTS.labels(scope["method"][:10], route, str(answered.status)).inc()
-            metrics.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - began)
+            metrics.answered(scope["method"][:10], route, answered.status, time.perf_counter() - began)
+
+
+class Ready(list[tuple[bytes, bytes]]):
+    """Headers of a response, in lower case, none of which the shield sets."""
 
 
 class _Answer:
@@ -131,9 +144,15 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started, self.status = True, message["status"]
-            present = {key.lower() for key, _ in message["headers"]}
-            message["headers"] = [*message["headers"], *(h for h in self._headers if h[0] not in present)]
-            message["headers"] += self._cookies()
+            given = message["headers"]
+            if type(given) is Ready:
+                # None of ours is among them, which was seen to when they were made.
+                message["headers"] = [*given, *self._headers]
+            else:
+                present = {key.lower() for key, _ in given}
+                message["headers"] = [*given, *(h for h in self._headers if h[0] not in present)]
+            if "cookies" in self._state or "spent_cookies" in self._state:
+                message["headers"] += self._cookies()
         await self._send(message)
 
     def _cookies(self) -> list[tuple[bytes, bytes]]:
@@ -168,8 +187,11 @@ def _limited(receive: Receive, limit: int) -> Receive:
     return counted
 
 
-async def _refuse(send: Send, status: int, code: str, sentence: str) -> None:
-    body = orjson.dumps({"error": sentence, "message": sentence, "code": code})
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _refuse(send: Send, path: str, status: int, code: str, sentence: str) -> None:
+    if problems.wanted(path):
+        body, kind = orjson.dumps(problems.told(status, sentence, code, path=path)), problems.MEDIA_TYPE
+    else:
+        body, kind = orjson.dumps({"error": sentence, "message": sentence, "code": code}), "application/json"
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -15,6 +15,8 @@ from civitas.infra.db.readpool import ReadPool
 from civitas.infra.imaging.port import Imaging
 from civitas.infra.limiting.limiter import Limiter
 from civitas.infra.mail.mailer import Mailer
+from civitas.infra.payments.port import Providers
+from civitas.infra.payouts.port import ManualPayouts, Payouts
 from civitas.infra.settings import Settings
 from civitas.infra.storage.store import Store
 from civitas.kit.errors import Fault
@@ -37,8 +39,10 @@ class State:
     limiter: Limiter
     imaging: Imaging
     secret: bytes
+    payments: Providers = field(default_factory=Providers)
     error_page: ErrorPage | None = None
     api_document: Callable[[FastAPI], dict[str, Any]] | None = None
+    payouts: Payouts = field(default_factory=ManualPayouts)
 
 
 def state_of(connection: HTTPConnection) -> State:

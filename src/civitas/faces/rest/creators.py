@@ -27,6 +27,6 @@ async def list_creators(
     """People with public models, those with most first."""
     await take(request, "read")
     items, total = await directory.creators(
-        state_of(request).reads, query=query, limit=limit, page=page, base=base_url(request)
+        state_of(request).reads, actor, query=query, limit=limit, page=page, base=base_url(request)
     )
     return {"items": items, "metadata": page_metadata(request, total=total, limit=limit, page=page)}

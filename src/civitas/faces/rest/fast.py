@@ -5,7 +5,7 @@ Strangers' answers may be cached for five minutes and carry an entity tag; every
 
 from __future__ import annotations
 
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import orjson
 from blake3 import blake3
@@ -13,55 +13,64 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from civitas.domains.accounts.types import SAFE_MASK, Actor
+from civitas.domains.accounts import following
+from civitas.domains.accounts.types import Actor
 from civitas.domains.catalog import reading, rebuilding, search
-from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.reading import Documents
-from civitas.domains.catalog.types import CheckpointType, CommercialUse, FileFormat, ModelType
+from civitas.domains.community.articles import reads as articles
+from civitas.domains.gallery.collections import reads as collections
 from civitas.faces.http import limits
 from civitas.faces.http.actors import actor_of
-from civitas.faces.http.links import base_url, with_query
+from civitas.faces.http.links import base_url
+from civitas.faces.http.shield import Ready
 from civitas.faces.http.state import state_of
+from civitas.faces.rest.asking import mask_of, understood
 from civitas.faces.rest.pages import known_totals
 from civitas.faces.rest.parameters import Parameters, whole, wrong
-from civitas.kit.errors import Invalid, Limited, NotFound, TooLarge
+from civitas.kit.errors import NotFound, TooLarge
 
-DEFAULT_LIMIT: Final = 100
-MAX_LIMIT: Final = 200
-MAX_OFFSET: Final = 1000
 MAX_BATCH: Final = 100
 MAX_BODY: Final = 2 * 2**20
 MAX_ID: Final = 2**63 - 1
-_PUBLIC = "public, max-age=300"
-_VARY = "Authorization, Cookie"
+_COMMON: Final = [(b"content-type", b"application/json"), (b"vary", b"Authorization, Cookie")]
+_PUBLIC: Final = [*_COMMON, (b"cache-control", b"public, max-age=300")]
+_PRIVATE: Final = [*_COMMON, (b"cache-control", b"private, no-cache")]
+_NO_STORE: Final = [*_COMMON, (b"cache-control", b"no-store")]
 
-E = TypeVar("E")
 
-
-async def _viewer(request: Request) -> Actor:
+async def viewer(request: Request) -> Actor:
     """Who asks, counted against their allowance."""
     actor = await actor_of(request)
     await limits.take(request, "read")
     return actor
 
 
-def _answer(request: Request, actor: Actor, body: str | bytes) -> Response:
-    content = body.encode() if isinstance(body, str) else body
-    headers = {"Content-Type": "application/json", "Vary": _VARY}
+class _Json(Response):
+    """JSON with its headers as they go out, made without the comforts that cost time on every request."""
+
+    def __init__(self, body: bytes, headers: list[tuple[bytes, bytes]], status: int = 200) -> None:
+        self.body = body
+        self.status_code = status
+        self.background = None
+        self.raw_headers = Ready(
+            (*headers, (b"content-length", b"%d" % len(body))) if status == 200 else headers
+        )
+
+
+def answer(request: Request, actor: Actor, body: bytes) -> Response:
+    """JSON that strangers may keep for five minutes, with an entity tag; others' is private."""
     if actor.signed_in:
-        headers["Cache-Control"] = "private, no-cache"
-        return Response(content, headers=headers)
-    tag = f'"{blake3(content).hexdigest(length=16)}"'
-    headers |= {"Cache-Control": _PUBLIC, "ETag": tag}
-    if tag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers)
+        return _Json(body, _PRIVATE)
+    tag = b'"%s"' % blake3(body).hexdigest(length=16).encode()
+    headers = [*_PUBLIC, (b"etag", tag)]
+    for name, value in request.scope["headers"]:
+        if name == b"if-none-match" and tag in value:
+            return _Json(b"", headers, 304)
+    return _Json(body, headers)
 
 
-def _mask(parameters: Parameters, actor: Actor) -> int:
-    """The levels to show: what was asked for, safe ones otherwise, never more than the viewer may see."""
-    asked = parameters.mask()
-    return actor.mask & (SAFE_MASK if asked is None else asked)
+def _unkept(body: bytes) -> Response:
+    return _Json(body, _NO_STORE)
 
 
 def path_id(request: Request, name: str = "id") -> int:
@@ -72,93 +81,37 @@ def path_id(request: Request, name: str = "id") -> int:
     return number
 
 
-def filters_of(parameters: Parameters, actor: Actor) -> Filters:
-    """Every filter of the list of models (FEATURES R1)."""
-    tags = parameters.texts("tag", "tags")
-    query = parameters.text("query", search.MAX_QUERY)
-    return Filters(
-        types=parameters.choices(ModelType, "types", "type"),
-        base_models=parameters.texts("baseModels", "baseModel"),
-        tags=tuple(tag for tag in tags if not tag.startswith("-")),
-        without_tags=tuple(tag[1:] for tag in tags if tag.startswith("-") and tag != "-")
-        + parameters.texts("excludedTags"),
-        usernames=parameters.texts("username", "usernames"),
-        ids=parameters.numbers("ids"),
-        checkpoint_type=parameters.choice("checkpointType", CheckpointType),
-        file_formats=parameters.choices(FileFormat, "fileFormats", "fileFormat"),
-        commercial_uses=parameters.choices(CommercialUse, "allowCommercialUse"),
-        allow_no_credit=parameters.flag("allowNoCredit"),
-        allow_derivatives=parameters.flag("allowDerivatives"),
-        allow_different_licence=_either(
-            parameters.flag("allowDifferentLicenses"), parameters.flag("allowDifferentLicense")
-        ),
-        from_platform=bool(parameters.flag("fromPlatform")),
-        supports_generation=bool(parameters.flag("supportsGeneration")),
-        early_access=bool(parameters.flag("earlyAccess")),
-        favourites=bool(parameters.flag("favorites")),
-        hidden=bool(parameters.flag("hidden")),
-        min_stars=parameters.decimal("rating"),
-        period=parameters.choice("period", Period) or Period.ALL_TIME,
-        mask=_mask(parameters, actor),
-        query=search.parse(query) if query else None,
-    )
-
-
-def _either(first: E | None, second: E | None) -> E | None:
-    return second if first is None else first
-
-
-def _place(parameters: Parameters, limit: int) -> tuple[int, int]:
-    """(page, offset) of the old way of paging, which ends early: cursors go on for ever."""
-    page = parameters.number("page", None, 1, 10**9)
-    if page is None:
-        return 1, 0
-    if parameters.text("query") is not None:
-        raise Invalid(
-            "`page` cannot be used together with `query`; use `cursor` and metadata.nextCursor.",
-            code="page_with_query",
-        )
-    if page * limit > MAX_OFFSET:
-        raise Limited(
-            f"Pages end at entry {MAX_OFFSET}; use cursors (metadata.nextCursor) to go deeper.",
-            retry_after=60,
-            code="page_too_deep",
-        )
-    return page, (page - 1) * limit
-
-
 async def list_models(request: Request) -> Response:
     """`GET /api/v1/models`."""
-    actor = await _viewer(request)
-    parameters = Parameters(request.query_params)
-    limit = parameters.number("limit", DEFAULT_LIMIT, 0, MAX_LIMIT) or 0
-    page, offset = _place(parameters, limit)
-    sort = parameters.choice("sort", Sort, hidden=(Sort.RELEVANCE,))
+    actor = await viewer(request)
+    asked = understood(request.scope["query_string"], actor)
     found = await reading.models(
         state_of(request).reads,
         actor,
-        filters_of(parameters, actor),
-        sort=sort,
-        limit=limit,
-        cursor=parameters.text("cursor", 600),
-        offset=offset,
+        asked.filters,
+        sort=asked.sort,
+        limit=asked.limit,
+        cursor=asked.cursor,
+        offset=asked.offset,
     )
-    items = _items(request, found, only_primary=bool(parameters.flag("primaryFileOnly")))
-    following = found.next_cursor
+    base, following, page = base_url(request), found.next_cursor, asked.page
+    items = _items(found, base, only_primary=asked.only_primary)
     metadata = {
         "nextCursor": following,
-        "nextPage": with_query(request, cursor=following, page=None) if following else None,
+        "nextPage": f"{base}{request.scope['path']}?{asked.link}cursor={following}" if following else None,
         "currentPage": page,
-        "pageSize": limit,
-        **known_totals(before=offset, shown=found.count, page=page, more=following is not None),
+        "pageSize": asked.limit,
+        **known_totals(before=asked.offset, shown=found.count, page=page, more=following is not None),
     }
-    return _answer(request, actor, b'{"items":[' + items + b'],"metadata":' + orjson.dumps(metadata) + b"}")
+    return answer(
+        request, actor, b"".join((b'{"items":[', items, b'],"metadata":', orjson.dumps(metadata), b"}"))
+    )
 
 
-def _items(request: Request, found: Documents, *, only_primary: bool) -> bytes:
+def _items(found: Documents, base: str, *, only_primary: bool) -> bytes:
     if not only_primary:
-        return found.json(base_url(request))
-    models = found.objects(base_url(request))
+        return found.json(base)
+    models = found.objects(base)
     for model in models:
         for version in model["modelVersions"]:
             version["files"] = [file for file in version["files"] if file["primary"]]
@@ -167,18 +120,18 @@ def _items(request: Request, found: Documents, *, only_primary: bool) -> bytes:
 
 async def get_model(request: Request) -> Response:
     """`GET /api/v1/models/{id}`; owners and staff also get what is not published."""
-    actor = await _viewer(request)
+    actor = await viewer(request)
     number = path_id(request)
     try:
         found = await reading.model(
-            state_of(request).reads, number, mask=_mask(Parameters(request.query_params), actor)
+            state_of(request).reads, number, mask=mask_of(Parameters(request.query_params), actor)
         )
     except NotFound:
         own = await _own_model(request, actor, number)
         if own is None:
             raise
-        return _answer(request, actor, own)
-    return _answer(request, actor, found.json(base_url(request)))
+        return answer(request, actor, own.encode())
+    return answer(request, actor, found.json(base_url(request)))
 
 
 async def _own_model(request: Request, actor: Actor, number: int) -> str | None:
@@ -190,66 +143,71 @@ async def _own_model(request: Request, actor: Actor, number: int) -> str | None:
 
 async def get_version(request: Request) -> Response:
     """`GET /api/v1/model-versions/{id}`."""
-    actor = await _viewer(request)
-    mask = _mask(Parameters(request.query_params), actor)
+    actor = await viewer(request)
+    mask = mask_of(Parameters(request.query_params), actor)
     found = await reading.version(state_of(request).reads, path_id(request), mask=mask)
-    return _answer(request, actor, found.json(base_url(request)))
+    return answer(request, actor, found.json(base_url(request)))
 
 
 async def get_mini(request: Request) -> Response:
     """`GET /api/v1/model-versions/mini/{id}`."""
-    actor = await _viewer(request)
+    actor = await viewer(request)
     found = await reading.mini(state_of(request).reads, path_id(request), base=base_url(request))
-    return _answer(request, actor, orjson.dumps(found))
+    return answer(request, actor, orjson.dumps(found))
 
 
 async def get_by_hash(request: Request) -> Response:
     """`GET /api/v1/model-versions/by-hash/{hash}`."""
-    actor = await _viewer(request)
-    mask = _mask(Parameters(request.query_params), actor)
+    actor = await viewer(request)
+    mask = mask_of(Parameters(request.query_params), actor)
     found = await reading.version_by_hash(state_of(request).reads, request.path_params["hash"], mask=mask)
-    return _answer(request, actor, found.json(base_url(request)))
+    return answer(request, actor, found.json(base_url(request)))
 
 
 async def post_by_hash(request: Request) -> Response:
     """`POST /api/v1/model-versions/by-hash`: up to 100 hashes."""
-    actor = await _viewer(request)
+    actor = await viewer(request)
     hashes = await _hashes(request, MAX_BATCH)
-    mask = _mask(Parameters(request.query_params), actor)
+    mask = mask_of(Parameters(request.query_params), actor)
     found = await reading.versions_by_hashes(state_of(request).reads, hashes, mask=mask)
-    body = b"[" + found.json(base_url(request)) + b"]"
-    return Response(body, media_type="application/json", headers={"Cache-Control": "no-store", "Vary": _VARY})
+    return _unkept(b"[" + found.json(base_url(request)) + b"]")
 
 
 async def post_ids_by_hash(request: Request) -> Response:
     """`POST /api/v1/model-versions/by-hash/ids`: up to 10,000 hashes."""
-    await _viewer(request)
+    await viewer(request)
     hashes = await _hashes(request, reading.MAX_HASHES)
     found = await reading.ids_by_hashes(state_of(request).reads, hashes)
-    return Response(
-        found, media_type="application/json", headers={"Cache-Control": "no-store", "Vary": _VARY}
-    )
+    return _unkept(found)
 
 
 async def get_tensor_metadata(request: Request) -> Response:
     """`GET /api/v1/model-files/{id}/tensor-metadata`."""
-    actor = await _viewer(request)
+    actor = await viewer(request)
     found = await reading.tensor_metadata(state_of(request).reads, path_id(request))
-    return _answer(request, actor, orjson.dumps(found))
+    return answer(request, actor, orjson.dumps(found))
 
 
 async def get_suggestions(request: Request) -> Response:
-    """`GET /api/v1/suggest`: models, creators and tags that begin like `query`."""
-    actor = await _viewer(request)
+    """`GET /api/v1/suggest`: models, creators, tags, articles and collections named like `query`."""
+    actor = await viewer(request)
     parameters = Parameters(request.query_params)
-    found = await reading.suggest(
-        state_of(request).reads,
-        actor,
-        parameters.text("query", search.MAX_QUERY) or "",
-        mask=_mask(parameters, actor),
-        limit=parameters.number("limit", 5, 1, 20) or 5,
-    )
-    return _answer(request, actor, orjson.dumps({"items": found}))
+    text = parameters.text("query", search.MAX_QUERY) or ""
+    mask, limit = mask_of(parameters, actor), parameters.number("limit", 5, 1, 20) or 5
+    found = await reading.suggest(state_of(request).reads, actor, text, mask=mask, limit=limit)
+    async with state_of(request).database.reading() as session:
+        unseen = await following.unseen_by(session, actor.id) if actor.id is not None else ()
+        written = await articles.named_like(session, actor, text, limit=limit, mask=mask)
+        gathered = await collections.named_like(session, actor, text, limit=limit, unseen=unseen, mask=mask)
+    found += [
+        {"kind": kind, "id": number, "name": name, "detail": by, "count": count}
+        for kind, rows in (
+            ("article", [(*one, 0) for one in written]),
+            ("collection", gathered),
+        )
+        for number, name, by, count in rows
+    ]
+    return answer(request, actor, orjson.dumps({"items": found}))
 
 
 async def bounded_body(request: Request, limit: int = MAX_BODY) -> bytes:

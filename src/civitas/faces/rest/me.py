@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 
 from civitas.domains.accounts import exports, policy, preferences, profiles, sessions
 from civitas.domains.accounts.preferences import Preferences
-from civitas.domains.accounts.profiles import LinkKind, ProfileEdit, ProfileLink
+from civitas.domains.accounts.profiles import LinkKind, ProfileEdit, ProfileLink, ProfileText
 from civitas.domains.accounts.types import ALL_MASK, Actor, Scope
 from civitas.faces.http.csrf import CheckedForm
 from civitas.faces.http.limits import take
@@ -38,6 +38,20 @@ class Link(Body):
     label: str = Field(default="", max_length=500)
 
 
+class Pin(Body):
+    """Something pinned to the profile."""
+
+    kind: Literal["model", "image", "post", "article", "collection"]
+    id: int = Field(gt=0, lt=2**63)
+
+
+class ShownPin(Answer):
+    """Something pinned to the profile."""
+
+    kind: str
+    id: int
+
+
 class ProfileChange(Body):
     """What to change; what is left out stays."""
 
@@ -46,6 +60,7 @@ class ProfileChange(Body):
     location: str | None = Field(default=None, max_length=2000)
     links: list[Link] | None = Field(default=None, max_length=100)
     sections: list[str] | None = Field(default=None, max_length=20)
+    showcase: list[Pin] | None = Field(default=None, max_length=100)
 
 
 class ShownLink(Answer):
@@ -64,6 +79,18 @@ class OwnProfile(Answer):
     location: str
     links: list[ShownLink]
     sections: list[str]
+    showcase: list[ShownPin]
+
+
+def _own(text: ProfileText) -> OwnProfile:
+    return OwnProfile(
+        bio=text.bio,
+        pinned_message=text.pinned_message,
+        location=text.location,
+        links=[ShownLink.model_validate(link) for link in text.links],
+        sections=list(text.sections),
+        showcase=[ShownPin(kind=kind, id=number) for kind, number in text.showcase],
+    )
 
 
 class BrowsingChange(Body):
@@ -101,7 +128,7 @@ class Session(Answer):
 @router.get("/profile", operation_id="getOwnProfile", summary="Get My Profile")
 async def get_profile(actor: Owner, session: Reading) -> OwnProfile:
     """What one tells about oneself."""
-    return OwnProfile.model_validate(await profiles.text_of(session, actor.require(Scope.USER_READ)))
+    return _own(await profiles.text_of(session, actor.require(Scope.USER_READ)))
 
 
 @router.patch("/profile", operation_id="changeOwnProfile", summary="Change My Profile")
@@ -114,8 +141,9 @@ async def change_profile(actor: Writer, session: Unit, body: ProfileChange) -> O
         location=body.location,
         links=[ProfileLink(link.kind, link.url, link.label) for link in links] if links is not None else None,
         sections=body.sections,
+        showcase=[(pin.kind, pin.id) for pin in body.showcase] if body.showcase is not None else None,
     )
-    return OwnProfile.model_validate(await profiles.edit(session, actor, changes=changes))
+    return _own(await profiles.edit(session, actor, changes=changes))
 
 
 @router.get("/preferences", operation_id="getPreferences", summary="Get My Preferences")

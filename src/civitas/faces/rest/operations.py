@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from civitas.domains.catalog.listing import MAX_LIMIT, Period, Sort
 from civitas.domains.catalog.types import CheckpointType, CommercialUse, FileFormat, ModelType
+from civitas.faces.rest import images
 
 _TEXT: Final = {"type": "string", "maxLength": 300}
 _FLAG: Final = {"type": "boolean"}
@@ -127,6 +128,9 @@ def _download(name: str, summary: str, code: str, description: str) -> dict[str,
 
 
 PATHS: Final[dict[str, dict[str, Any]]] = {
+    "/api/v1/images": {
+        "get": _operation("Images", "listImages", "List Images", _ref("ImagePage"), parameters=images.PARAMETERS)
+    },
     "/api/v1/models": {
         "get": _operation("Models", "listModels", "List Models", _ref("ModelPage"), parameters=_MODEL_FILTERS)
     },
@@ -252,6 +256,7 @@ SCHEMAS: Final[dict[str, dict[str, Any]]] = {
             "primary": _FLAG,
         },
     },
+    "ImagePage": images.PAGE,
     "ModelVersionMini": {
         "type": "object",
         "required": ["id", "modelId", "modelName", "versionName", "baseModel", "downloadUrl"],

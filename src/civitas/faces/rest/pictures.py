@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.gallery import previews
+from civitas.domains.gallery import adding, post_pictures, previews
 from civitas.domains.gallery.tables import Image
 from civitas.faces.http.actors import signed_in
 from civitas.faces.http.csrf import CheckedForm
@@ -17,6 +17,7 @@ from civitas.faces.http.limits import take
 from civitas.faces.http.links import base_url
 from civitas.faces.http.units import Reading, Unit
 from civitas.faces.rest.shapes import Answer, Body
+from civitas.kit.errors import Invalid
 
 router = APIRouter(tags=["Images"], dependencies=[CheckedForm])
 
@@ -34,13 +35,19 @@ class NewImage(Body):
 class ImageOrder(Body):
     """Every picture of the version, in the order wanted."""
 
-    ids: list[int] = Field(max_length=previews.MAX_PER_POST)
+    ids: list[int] = Field(max_length=adding.MAX_PER_POST)
 
 
-class ImageRating(Body):
-    """How mature a picture is."""
+class ImageChange(Body):
+    """What to change of a picture; what is left out stays."""
 
-    nsfw_level: int
+    nsfw_level: int | None = Field(default=None, description="1 PG, 2 PG-13, 4 R, 8 X, 16 XXX.")
+    hide_meta: bool | None = Field(
+        default=None, description="Keep the recipe, and the original file that holds it, to oneself."
+    )
+    note: str | None = Field(
+        default=None, description="Words about it, read out where it cannot be seen; empty takes them away."
+    )
 
 
 class OwnImage(Answer):
@@ -50,10 +57,15 @@ class OwnImage(Answer):
     status: str
     failure: str | None
     name: str
+    type: str
     position: int
     width: int | None
     height: int | None
+    duration_ms: int | None
+    has_sound: bool
     nsfw_level: int
+    hide_meta: bool
+    note: str | None
     url: str | None
 
 
@@ -109,10 +121,20 @@ async def order(version_id: int, body: ImageOrder, actor: Writer, session: Unit)
     await previews.reorder(session, actor, version_id=version_id, image_ids=body.ids)
 
 
-@router.patch("/images/{image_id}", operation_id="rateImage", summary="Rate An Image")
-async def rate(request: Request, image_id: int, body: ImageRating, actor: Writer, session: Unit) -> OwnImage:
-    """Say how mature one's picture is."""
-    return shown(request, await previews.rate(session, actor, image_id=image_id, nsfw_level=body.nsfw_level))
+@router.patch("/images/{image_id}", operation_id="updateImage", summary="Change An Image")
+async def change(
+    request: Request, image_id: int, body: ImageChange, actor: Writer, session: Unit
+) -> OwnImage:
+    """Say how mature one's picture is, whether its recipe is shown, and what is told of it."""
+    if body.nsfw_level is None and body.hide_meta is None and body.note is None:
+        raise Invalid("Say what to change: nsfwLevel, hideMeta or note.", code="nothing_to_change")
+    if body.nsfw_level is not None:
+        image = await previews.rate(session, actor, image_id=image_id, nsfw_level=body.nsfw_level)
+    if body.hide_meta is not None:
+        image = await previews.hide_recipe(session, actor, image_id=image_id, hidden=body.hide_meta)
+    if body.note is not None:
+        image = await post_pictures.annotate(session, actor, image_id=image_id, note=body.note)
+    return shown(request, image)
 
 
 @router.delete("/images/{image_id}", status_code=204, operation_id="deleteImage", summary="Remove An Image")
@@ -132,9 +154,14 @@ def shown(request: Request, image: Image) -> OwnImage:
         status=image.status,
         failure=image.failure,
         name=stem,
+        type=image.kind,
         position=image.position,
         width=image.width,
         height=image.height,
+        duration_ms=image.duration_ms,
+        has_sound=image.has_sound,
         nsfw_level=image.nsfw_level,
+        hide_meta=image.hide_meta,
+        note=image.note,
         url=url,
     )

@@ -135,6 +135,7 @@ def limits_of(state: State) -> Limits:
     return Limits(
         max_file=int(site.max_file_gb * GIB),
         max_image=state.settings.imaging.max_bytes,
+        max_media=state.settings.media.max_post_mb * MIB,
         max_part=site.max_part_mb * MIB,
         expires_hours=state.settings.catalog.upload_expires_hours,
     )

@@ -6,9 +6,12 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.tables import Person
-from civitas.domains.accounts.types import Scope
+from civitas.domains.accounts.types import Actor, Scope
+from civitas.domains.buzz.ledger import key_limits, wallets
+from civitas.domains.buzz.memberships.entitlements import Running, entitlements
 from civitas.domains.catalog import directory
 from civitas.faces.http.actors import Member, Viewer
 from civitas.faces.http.limits import take
@@ -16,7 +19,7 @@ from civitas.faces.http.links import base_url
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading
 from civitas.faces.rest.parameters import Parameters, wrong
-from civitas.kit import clock
+from civitas.kit import clock, money
 
 router = APIRouter(tags=["Users"])
 
@@ -57,21 +60,52 @@ async def me(request: Request, session: Reading, actor: Member) -> dict[str, Any
             )
         )
     ).one()
+    holds = await entitlements(session, actor.id)
     picture = directory.picture(found.avatar_key, base_url(request))
+    buzz = None
+    if Scope.BUZZ_READ in actor.scopes and actor.id is not None:
+        wallet = await wallets.of(session, actor.id)
+        buzz = {colour.value: money.as_number(amount) for colour, amount in wallet.spendable.items()}
     return {
         "id": actor.id,
         "username": actor.username,
         "email": found.email,
         "image": picture,
         "role": found.role,
-        "tier": "free",
+        "tier": holds.key,
         "status": "muted" if actor.muted else "active",
-        "isMember": False,
-        "subscriptions": [],
+        "isMember": holds.member,
+        "subscriptions": [_subscription(one) for one in holds.running],
         "tokenScope": int(actor.scopes),
-        "buzzLimit": None,
+        "buzzLimit": await _limits(session, actor),
+        "buzz": buzz,
         "subject": {"type": "apiKey" if actor.via == "key" else "user", "id": actor.key_id or actor.id},
         "createdAt": clock.rfc3339(found.created_at),
+    }
+
+
+async def _limits(session: AsyncSession, actor: Actor) -> list[dict[str, Any]] | None:
+    """The limits of the key that asks, with what is left of each; None without a key or without limits."""
+    found = await key_limits.allowances(session, actor.key_id) if actor.key_id is not None else []
+    return [
+        {
+            **one.rule.model_dump(exclude_none=True),
+            "used": money.as_number(one.used),
+            "remaining": money.as_number(one.left),
+        }
+        for one in found
+    ] or None
+
+
+def _subscription(one: Running) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "tier": one.tier.key,
+        "buzzType": one.colour.value,
+        "billing": one.billing.value,
+        "status": one.status.value,
+        "currentPeriodEnd": clock.rfc3339(one.ends_at),
+        "cancelAtPeriodEnd": not one.renews,
     }
 
 

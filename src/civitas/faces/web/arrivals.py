@@ -11,10 +11,9 @@ from starlette.responses import Response
 from civitas.domains.accounts.passkeys import RelyingParty
 from civitas.domains.accounts.sessions import Browser, SignedIn
 from civitas.domains.accounts.signing_in import SecondStep
-from civitas.faces.http import sessions
 from civitas.faces.http.links import base_url, client_address
 from civitas.faces.http.state import state_of
-from civitas.faces.web import keepsakes
+from civitas.faces.web import keepsakes, switching
 from civitas.faces.web.visits import local_path, redirect
 from civitas.kit import clock
 
@@ -34,7 +33,7 @@ def arrive(request: Request, result: SignedIn | SecondStep, *, to: str, text: st
         keepsakes.put(request, response, TICKET, {"ticket": result.ticket}, seconds=seconds)
         return response
     response = redirect(request, onward(result, to), text=text)
-    sessions.start(request, response, result.token)
+    switching.begin(request, response, result)
     return response
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from civitas.domains.accounts import badges
 from civitas.faces.web import pictures
 from civitas.faces.web.pictures import Eyes
 from civitas.faces.web.props import Creator, ModelCard, Picture, Stat
 from civitas.kit import clock
 from civitas.kit.text import slug
+
+if TYPE_CHECKING:
+    from civitas.infra.db.readpool import ReadPool
 
 NEW: Final = timedelta(days=3)
 
@@ -76,6 +81,18 @@ def card_of(document: Mapping[str, Any], eyes: Eyes, *, note: str | None = None)
 def cards_of(found: Iterable[Mapping[str, Any]], eyes: Eyes) -> tuple[ModelCard, ...]:
     """The cards of documents, in their order."""
     return tuple(card_of(document, eyes) for document in found)
+
+
+async def with_badges(reads: ReadPool, cards: Sequence[ModelCard]) -> tuple[ModelCard, ...]:
+    """The same cards with the badge of the membership beside each creator's name; one question for all of them."""
+    names = {card.creator.username for card in cards if card.creator is not None}
+    found = await badges.of_names(reads, names)
+    return tuple(
+        replace(card, creator=replace(card.creator, badge=found[card.creator.username.lower()]))
+        if card.creator is not None and card.creator.username.lower() in found
+        else card
+        for card in cards
+    )
 
 
 def _moment(text: str | None) -> datetime | None:

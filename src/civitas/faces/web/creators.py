@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from civitas.domains.accounts import badges as accounts_badges
 from civitas.domains.accounts import queries
 from civitas.domains.catalog import showing
 from civitas.faces.http.state import state_of
@@ -51,11 +52,12 @@ async def show(request: Request, actor: Visitor) -> Response:
     cursor = request.query_params.get("cursor") or None
     state = state_of(request)
     async with state.database.reading() as session:
-        page = await queries.creators(session, query=q, cursor=cursor, limit=PAGE)
+        page = await queries.creators(session, actor, query=q, cursor=cursor, limit=PAGE)
     eyes = await eyes_of(request, actor)
     works = await showing.pictures_of(
         state.reads, actor, usernames=[found.username for found in page.items], each=EACH
     )
+    badges = await accounts_badges.of_names(state.reads, [found.username for found in page.items])
     cards = tuple(
         CreatorCard(
             Creator(
@@ -63,6 +65,7 @@ async def show(request: Request, actor: Visitor) -> Response:
                 avatar_url(found.avatar_key),
                 f"{formats.plural(found.model_count, 'model')} · "
                 f"{formats.plural(found.follower_count, 'follower')}",
+                badges.get(found.username.lower()),
             ),
             tuple(
                 pictures.of_shot(shot, eyes)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
@@ -12,33 +12,23 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import base_models, reading, showing
-from civitas.domains.catalog.listing import Filters, Period, Sort
+from civitas.domains.catalog import base_models
 from civitas.domains.catalog.tagging import categories
-from civitas.faces.http.state import state_of
-from civitas.faces.web.cards import cards_of
-from civitas.faces.web.pictures import Eyes, avatar_url
-from civitas.faces.web.props import Creator, ModelCard
+from civitas.domains.gallery.home import blocks
+from civitas.faces.http.links import is_safe_site
+from civitas.faces.http.state import State, state_of
+from civitas.faces.web.home_shelves import Making, Shelf, front_of, shelves
+from civitas.faces.web.props import ModelCard
 from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Visitor
-from civitas.infra.db.readpool import ReadPool
 from civitas.kit.text import fold
 
 router = APIRouter(include_in_schema=False)
 
-SHELF: Final = 14
-MIN_SHELF: Final = 4
 HUNG: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """One row of models with the address of the whole list."""
-
-    title: str
-    href: str
-    cards: tuple[ModelCard, ...]
+# How long strangers are shown the same page: they are many, and it is the same for all of them.
+KEPT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +37,13 @@ class Home:
 
     hung: tuple[ModelCard, ...]
     shelves: tuple[Shelf, ...]
-    creators: tuple[Creator, ...]
     categories: tuple[tuple[str, str, int], ...]
     base_models: tuple[tuple[str, str], ...]
+
+    @property
+    def news(self) -> bool:
+        """Whether announcements stand in a block of their own, so that the frame leaves them out."""
+        return any(shelf.news for shelf in self.shelves)
 
     @property
     def empty(self) -> bool:
@@ -57,55 +51,61 @@ class Home:
         return not self.shelves
 
 
+@dataclass
+class Kept:
+    """What strangers were shown last, by the levels they may see and the site; one for each process."""
+
+    state: State
+    pages: dict[tuple[int, bool], tuple[float, Home]] = field(default_factory=dict)
+
+    def get(self, place: tuple[int, bool]) -> Home | None:
+        """The page, unless it is old."""
+        made, page = self.pages.get(place, (0.0, None))
+        return page if page is not None and time.monotonic() - made < KEPT_S else None
+
+    def put(self, place: tuple[int, bool], page: Home) -> None:
+        """Show this from now on. What nobody has published yet is looked for again each time."""
+        if not page.empty:
+            self.pages[place] = (time.monotonic(), page)
+
+
+def kept_of(request: Request) -> Kept:
+    """What this process keeps."""
+    state = state_of(request)
+    found = getattr(request.app.state, "home_kept", None)
+    if not isinstance(found, Kept) or found.state is not state:
+        found = request.app.state.home_kept = Kept(state)
+    return found
+
+
 @router.get("/")
 async def home(request: Request, actor: Visitor) -> Response:
     """The front page, for strangers with a word about what this place is."""
-    context = await _gather(state_of(request).reads, actor, await eyes_of(request, actor))
-    return render(request, "home/home.html", context)
+    kept = kept_of(request)
+    place = (actor.mask, is_safe_site(request))
+    page = kept.get(place) if actor.id is None else None
+    if page is None:
+        page = await _gather(request, actor)
+        if actor.id is None:
+            kept.put(place, page)
+    return render(request, "home/home.html", page)
 
 
-async def _gather(reads: ReadPool, actor: Actor, eyes: Eyes) -> Home:
-    front = await showing.front(reads, actor)
+async def _gather(request: Request, actor: Actor) -> Home:
+    state = state_of(request)
+    eyes = await eyes_of(request, actor)
+    front = await front_of(state.reads, actor)
+    async with state.database.reading() as session:
+        chosen = await blocks.of(session, actor.id)
+        found = await shelves(Making(state.reads, session, actor, eyes, front, is_safe_site(request)), chosen)
     names = {category.key: category.name for category in categories()}
-    bases = _base_models(front.base_models)
-    wanted: list[tuple[str, str, Filters, Sort]] = [
-        ("New", "/models", Filters(mask=actor.mask), Sort.NEWEST),
-        (
-            "Most downloaded this month",
-            "/models?period=Month&sort=Most+Downloaded",
-            Filters(mask=actor.mask, period=Period.MONTH),
-            Sort.MOST_DOWNLOADED,
-        ),
-    ]
-    if front.categories:
-        key, _ = front.categories[0]
-        wanted.append(
-            (names.get(key, key), f"/tag/{key}", Filters(mask=actor.mask, tags=(key,)), Sort.HIGHEST_RATED)
-        )
-    if len(bases) > 1:
-        name, href = bases[0]
-        wanted.append(
-            (f"Made for {name}", href, Filters(mask=actor.mask, base_models=(name,)), Sort.MOST_DOWNLOADED)
-        )
-    pages = await asyncio.gather(
-        *(reading.models(reads, actor, filters, sort=sort, limit=SHELF) for _, _, filters, sort in wanted)
-    )
-    shelves = [
-        Shelf(title, href, cards_of(page.objects(""), eyes))
-        for (title, href, _, _), page in zip(wanted, pages, strict=True)
-    ]
-    newest = shelves[0]
-    kept = [shelf for shelf in shelves if shelf is newest or len(shelf.cards) >= MIN_SHELF]
-    clear = [card for card in newest.cards if card.picture is not None and not card.picture.blurred]
+    cards = next((shelf.cards for shelf in found if shelf.cards), ())
+    clear = [card for card in cards if card.picture is not None and not card.picture.blurred]
     return Home(
         hung=tuple(clear[:HUNG]),
-        shelves=tuple(kept) if newest.cards else (),
-        creators=tuple(
-            Creator(name, avatar_url(key), f"{models} {'model' if models == 1 else 'models'}")
-            for name, key, models, _ in front.creators
-        ),
+        shelves=found,
         categories=tuple((names.get(key, key), f"/tag/{key}", count) for key, count in front.categories),
-        base_models=bases,
+        base_models=_base_models(front.base_models),
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from civitas.domains.catalog.access_reads import Offer
 from civitas.domains.catalog.showing import Extras
 from civitas.domains.catalog.types import Mode, UsageControl
 from civitas.faces.web.props import ScanState
@@ -115,6 +116,7 @@ def access_of(
     signed_in: bool,
     may_edit: bool,
     here: str,
+    offer: Offer | None = None,
 ) -> Access:
     """Why files are withheld, the most lasting reason first. Files held back by a scan are another matter."""
     if document["status"] == "Deleted":
@@ -129,6 +131,11 @@ def access_of(
         return Access(False, "This model was taken down. Its files are not served.", icon="shield-x")
     if version["usageControl"] != UsageControl.DOWNLOAD:
         return Access(False, "The creator has turned downloads of this version off.")
+    if offer is not None and offer.closed:
+        if offer.can_download:
+            return Access(True)
+        if offer.permanent:
+            return Access(False, "Its creator asks a price for this version.")
     ends = version["earlyAccessEndsAt"]
     if ends and datetime.fromisoformat(ends) > clock.now():
         moment = datetime.fromisoformat(ends)

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from civitas.domains.accounts import queries as people
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import oversight, removal, versions
+from civitas.domains.catalog import collaborators, oversight, removal, versions
+from civitas.domains.catalog.collaborators import Collaborator
 from civitas.domains.catalog.removal import UNPUBLISH_REASONS
 from civitas.domains.catalog.types import Mode
 from civitas.faces.http.state import state_of
@@ -42,6 +43,7 @@ class ManagePage:
     staff: bool
     admin: bool
     own: bool
+    collaborators: tuple[Collaborator, ...] = ()
     reasons: tuple[str, ...] = UNPUBLISH_REASONS
 
 
@@ -177,5 +179,7 @@ async def _page(
 ) -> Response:
     frame = await publish_frame.load_for(request, creator, model_id=model_id, place="manage")
     own = frame.editing is not None and frame.editing.row.person_id == creator.id
-    page = ManagePage(frame, form, creator.is_moderator, creator.is_admin, own)
+    async with state_of(request).database.reading() as session:
+        people_on_it = await collaborators.of_model(session, creator, model_id=model_id)
+    page = ManagePage(frame, form, creator.is_moderator, creator.is_admin, own, tuple(people_on_it))
     return render(request, "publish/manage.html", page, status=status)

@@ -17,7 +17,7 @@ from civitas.faces.http.errors import wants_json
 from civitas.faces.http.links import base_url
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Unit
-from civitas.faces.web import model_view
+from civitas.faces.web import access_view, model_view
 from civitas.faces.web.cards import model_href
 from civitas.faces.web.model_header import HeaderView, header_of
 from civitas.faces.web.pictures import level_name
@@ -81,6 +81,10 @@ async def show(request: Request, actor: Visitor, model_id: ModelId, slug: str = 
     reads = state.reads
     extras = await showing.extras(reads, actor, version_id=version["id"]) if version is not None else _NOTHING
     others = await showing.works_of(reads, actor, person_id=frame.owner.id, besides=model_id, limit=OTHERS)
+    offered = None
+    if version is not None and version["earlyAccessConfig"] is not None:
+        async with state.database.reading() as session:
+            offered = await access_view.view_of(session, actor, version_id=version["id"])
     context_of_page = model_view.view_of(
         frame,
         document,
@@ -91,6 +95,7 @@ async def show(request: Request, actor: Visitor, model_id: ModelId, slug: str = 
         signed_in=actor.signed_in,
         opened=_number(request, "recipe"),
         base=base_url(request),
+        offered=offered,
     )
     headers = {} if model_view.listed(frame) else {"X-Robots-Tag": "noindex"}
     return render(request, "model/model.html", context_of_page, headers=headers)

@@ -13,6 +13,8 @@ from markupsafe import Markup
 from civitas.domains.accounts.types import SAFE_MASK
 from civitas.domains.catalog.showing import Extras, Frame, Shot
 from civitas.domains.catalog.types import Availability, Origin, Status
+from civitas.domains.studio import families, graphs
+from civitas.domains.studio.stacking import NETWORKS
 from civitas.faces.web import (
     formats,
     model_files,
@@ -22,6 +24,7 @@ from civitas.faces.web import (
     recipes,
     structured,
 )
+from civitas.faces.web.access_view import OfferView
 from civitas.faces.web.cards import cards_of, model_href
 from civitas.faces.web.model_files import Access, PageFile
 from civitas.faces.web.model_licence import LicenceCard
@@ -135,6 +138,9 @@ class ModelView:
     missing_version: bool
     meta: Meta
     href: str
+    offered: OfferView | None
+    # Where pictures are made with this version; None when they cannot be made with it here.
+    create_href: str | None
 
 
 def version_of(document: Mapping[str, Any], wanted: int | None) -> Mapping[str, Any] | None:
@@ -155,6 +161,7 @@ def view_of(
     signed_in: bool,
     opened: int | None,
     base: str,
+    offered: OfferView | None = None,
 ) -> ModelView:
     """Put the page together. `wanted` and `opened` are ids from the address: a version, a picture's recipe."""
     version = version_of(document, wanted)
@@ -164,7 +171,12 @@ def view_of(
     files: tuple[PageFile, ...] = ()
     if version is not None:
         access = model_files.access_of(
-            document, version, signed_in=signed_in, may_edit=frame.may_edit, here=quote(href, safe="")
+            document,
+            version,
+            signed_in=signed_in,
+            may_edit=frame.may_edit,
+            here=quote(href, safe=""),
+            offer=offered.offer if offered else None,
         )
         files = model_files.files_of(document, version, extras, access, may_edit=frame.may_edit)
     main = next((file for file in files if file.primary), next(iter(files), None))
@@ -182,9 +194,7 @@ def view_of(
         main=main,
         access=access,
         licence=model_licence.card_of(document, [version["baseModel"]] if version is not None else []),
-        snippets=model_snippets.snippets(document, version, main, base=base)
-        if version is not None and main is not None and main.href
-        else (),
+        snippets=_snippets(document, version, main, base),
         details=_details(document, version) if version is not None else (),
         origins=tuple(_origin(parent) for parent in extras.parents),
         children=extras.children,
@@ -196,7 +206,25 @@ def view_of(
         missing_version=wanted is not None and shown is None,
         meta=meta_of(document, version, base=base),
         href=href,
+        offered=offered,
+        create_href=_create_href(document, version),
     )
+
+
+def _snippets(
+    document: Mapping[str, Any], version: Mapping[str, Any] | None, main: PageFile | None, base: str
+) -> tuple[Snippet, ...]:
+    if version is None or main is None or not main.href:
+        return ()
+    return model_snippets.snippets(document, version, main, base=base)
+
+
+def _create_href(document: Mapping[str, Any], version: Mapping[str, Any] | None) -> str | None:
+    if version is not None and document["type"] in graphs.TYPES:
+        return f"/create/graph/{version['id']}"
+    if version is None or document["type"] not in {"Checkpoint", "VAE", *NETWORKS}:
+        return None
+    return f"/create?version={version['id']}" if families.of_base_model(version["baseModel"]) else None
 
 
 def _tabs(
@@ -219,7 +247,7 @@ def _creator(frame: Frame) -> Creator | None:
     if owner.username is None or not owner.active:
         return None
     note = f"{formats.plural(owner.models, 'model')} · {formats.short(owner.followers)} followers"
-    return Creator(owner.username, avatar_url(owner.avatar_key), note)
+    return Creator(owner.username, avatar_url(owner.avatar_key), note, owner.badge)
 
 
 def _stats(stats: Mapping[str, Any]) -> tuple[Stat, ...]:

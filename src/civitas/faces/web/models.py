@@ -17,7 +17,7 @@ from civitas.domains.catalog.types import CheckpointType, FileFormat
 from civitas.faces.http.links import base_url
 from civitas.faces.http.state import state_of
 from civitas.faces.web import list_filters
-from civitas.faces.web.cards import cards_of
+from civitas.faces.web.cards import cards_of, with_badges
 from civitas.faces.web.list_filters import Applied, ListQuery
 from civitas.faces.web.props import ModelCard
 from civitas.faces.web.templating import render
@@ -149,7 +149,7 @@ async def _answer(
     sort = query.sort or (Sort.RELEVANCE if has_text else Sort.NEWEST)
     cursor = request.query_params.get("cursor") or None
     page = await reading.models(reads, actor, filters, sort=sort, limit=PAGE, cursor=cursor)
-    cards = cards_of(page.objects(""), await eyes_of(request, actor))
+    cards = await with_badges(reads, cards_of(page.objects(""), await eyes_of(request, actor)))
     if _names_one(query, filters) and len(cards) == 1:
         return redirect(request, cards[0].href)
     corrected = None

@@ -13,7 +13,7 @@ from civitas.faces.http import sessions as cookies
 from civitas.faces.http.limits import limited
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Unit
-from civitas.faces.web import forms
+from civitas.faces.web import forms, switching
 from civitas.faces.web.arrivals import browser_of, onward, relying_party
 from civitas.faces.web.visits import Member, Visitor, local_path, redirect
 from civitas.kit.errors import Invalid
@@ -56,7 +56,7 @@ async def finish_sign_in(request: Request, body: Finish) -> Response:
             browser=browser_of(request),
         )
     response = JSONResponse({"location": onward(done, body.return_url)})
-    cookies.start(request, response, done.token)
+    switching.begin(request, response, done)
     return response
 
 

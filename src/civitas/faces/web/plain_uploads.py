@@ -61,6 +61,7 @@ def limits_of(state: State) -> Limits:
     return Limits(
         max_file=int(site.max_file_gb * GIB),
         max_image=state.settings.imaging.max_bytes,
+        max_media=state.settings.media.max_post_mb * MIB,
         max_part=site.max_part_mb * MIB,
         expires_hours=state.settings.catalog.upload_expires_hours,
     )
@@ -76,7 +77,7 @@ async def send(request: Request, creator: Creator, model_id: int, number: int, k
         raise Invalid("Choose a file first; an empty one is nothing to upload.", code="no_file")
     if len(chosen) > MOST_AT_ONCE:
         raise Invalid(f"At most {MOST_AT_ONCE} files at once without script.", code="too_many_files")
-    ids = [await _keep(request, creator, file, _PURPOSES[kind]) for file in chosen]
+    ids = [await keep(request, creator, file, _PURPOSES[kind]) for file in chosen]
     query = "&".join(f"id={upload_id}" for upload_id in ids)
     return redirect(request, f"{publish_frame.href(kind, model_id, number)}/arrived?{query}")
 
@@ -86,7 +87,7 @@ async def arrived(request: Request, creator: Creator, model_id: int, number: int
     """How far they are, and the button that adds what is ready."""
     async with state_of(request).database.reading() as session:
         frame = await publish_frame.load(session, creator, model_id=model_id, place=kind, version_id=number)
-        uploads = await _named(session, creator, request.query_params.getlist("id"))
+        uploads = await named(session, creator, request.query_params.getlist("id"))
     return render(request, "publish/arrived.html", ArrivedPage(frame, kind, uploads))
 
 
@@ -96,7 +97,7 @@ async def add(request: Request, creator: Creator, model_id: int, number: int, ki
     form = await forms.read(request)
     async with state_of(request).database.unit() as session:
         await publish_frame.load(session, creator, model_id=model_id, place=kind, version_id=number)
-        for upload in await _named(session, creator, form.all("id")):
+        for upload in await named(session, creator, form.all("id")):
             if kind == "files":
                 await files.attach(session, creator, version_id=number, upload_id=upload.id)
             else:
@@ -105,7 +106,8 @@ async def add(request: Request, creator: Creator, model_id: int, number: int, ki
     return redirect(request, publish_frame.href(kind, model_id, number), text=text)
 
 
-async def _named(session: AsyncSession, creator: Actor, ids: Sequence[str]) -> tuple[Upload, ...]:
+async def named(session: AsyncSession, creator: Actor, ids: Sequence[str]) -> tuple[Upload, ...]:
+    """One's own uploads by the numbers in an address. Raises Invalid (`bad_upload_id`), UploadNotFound."""
     found = []
     for given in ids[:MOST_AT_ONCE]:
         try:
@@ -116,7 +118,8 @@ async def _named(session: AsyncSession, creator: Actor, ids: Sequence[str]) -> t
     return tuple(found)
 
 
-async def _keep(request: Request, creator: Actor, file: UploadFile, purpose: Purpose) -> uuid.UUID:
+async def keep(request: Request, creator: Actor, file: UploadFile, purpose: Purpose) -> uuid.UUID:
+    """Put a file of a form into the store as an upload of its own; the upload's number."""
     state = state_of(request)
     async with state.database.unit() as session:
         upload = await uploading.begin(

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from civitas.domains.accounts import preferences
+from civitas.domains.accounts import notices, preferences
 from civitas.domains.accounts.preferences import (
     Browsing,
     ContentPreferences,
@@ -30,6 +30,15 @@ router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
 HERE = "/account/preferences"
 BLANK = Entered()
+MAILS = (
+    (
+        "draft-aging",
+        "A draft will be removed",
+        "A week before a draft goes that was not touched for a month.",
+    ),
+    ("schedule-failed", "Something planned was not published", "With what was missing when it was due."),
+    ("collaboration", "Somebody asks you to work together", "With a link to answer."),
+)
 
 
 def _choices(part: type[Any], name: str) -> tuple[tuple[str, str], ...]:
@@ -48,6 +57,7 @@ class PreferencesPage:
     precisions: tuple[tuple[str, str], ...] = _choices(FilePreferences, "fp")
     levels: tuple[tuple[int, str, str], ...] = browsing_form.LEVELS
     blank: Entered = BLANK
+    mails: tuple[tuple[str, str, str], ...] = MAILS
 
 
 @router.get(HERE)
@@ -103,6 +113,18 @@ async def files(request: Request, member: Member) -> Response:
         names = {f"files.{name}": name for name in wanted}
         return await _page(request, member, "files", form.failed(fault, **names), forms.status_of(fault))
     return redirect(request, f"{HERE}#files", text="Downloads pick these files first.")
+
+
+@router.post(f"{HERE}/mails")
+async def mails(request: Request, member: Member) -> Response:
+    """Which mails about one's own models are wanted."""
+    form = await forms.read(request)
+    async with state_of(request).database.unit() as session:
+        others = (await preferences.of(session, member.require())).muted_notifications
+        kept = [kind for kind in others if kind not in notices.OPTIONAL]
+        muted = kept + [kind for kind in notices.OPTIONAL if not form.flag(f"mail-{kind}")]
+        await preferences.change(session, member, changes={"muted_notifications": muted})
+    return redirect(request, f"{HERE}#mails", text="You get the mails that you chose.")
 
 
 async def _page(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -10,19 +10,29 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import RedirectResponse, Response
 
+from civitas.domains.accounts import badges as accounts_badges
 from civitas.domains.accounts import following, queries
 from civitas.domains.accounts.following import Related
 from civitas.domains.accounts.queries import ProfileView
 from civitas.domains.accounts.types import Actor, Relation
+from civitas.domains.buzz.shop import cosmetics
+from civitas.domains.buzz.shop.types import CosmeticType
 from civitas.domains.catalog import reading
 from civitas.domains.catalog.listing import Filters, Sort
+from civitas.domains.community.reviews import reading as review_reads
+from civitas.domains.community.reviews.reading import ReviewTold
+from civitas.domains.gallery.collections import reads as collection_reads
 from civitas.faces.http.links import base_url
 from civitas.faces.http.portraits import portrait
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading, Unit
-from civitas.faces.web import forms
+from civitas.faces.web import forms, profile_front
 from civitas.faces.web.cards import cards_of
+from civitas.faces.web.collection_view import CollectionCard
+from civitas.faces.web.collection_view import cards as collection_cards
+from civitas.faces.web.profile_front import Figures, Section
 from civitas.faces.web.props import Creator, ModelCard
+from civitas.faces.web.shop import Piece, piece
 from civitas.faces.web.templating import render, toast_header
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, Visitor, redirect
@@ -44,6 +54,9 @@ _SAID = {
 }
 
 
+Tab = Literal["front", "models", "collections", "reviews", "followers", "following"]
+
+
 @dataclass(frozen=True, slots=True)
 class ProfilePage:
     """The head of the page, and one of its tabs."""
@@ -52,18 +65,42 @@ class ProfilePage:
     own: bool
     avatar_url: str | None
     cover_url: str | None
-    tab: Literal["models", "followers", "following"]
+    tab: Tab
     base: str
     canonical: str
+    sections: tuple[Section, ...] = ()
+    figures: Figures | None = None
+    collections: tuple[CollectionCard, ...] = ()
+    reviews: tuple[ReviewTold, ...] = ()
     sort: str = "newest"
     sorts: tuple[tuple[str, str, bool], ...] = ()
     cards: tuple[ModelCard, ...] = ()
     people: tuple[Creator, ...] = ()
     next_href: str | None = None
+    plate: str | None = None
+    worn_badge: Piece | None = None
 
 
 @router.get("/user/{username}")
-async def show(
+async def show(request: Request, visitor: Visitor, session: Reading, username: str) -> Response:
+    """The person, and the shelves that they chose."""
+    person = await queries.profile(session, visitor, username=username)
+    if person.username != username:
+        return RedirectResponse(f"/user/{person.username}", status_code=301)
+    page = _page(request, visitor, person, "front")
+    if not person.banned:
+        eyes = await eyes_of(request, visitor)
+        page = replace(
+            page,
+            sections=await profile_front.sections(request, session, visitor, eyes, person),
+            figures=await profile_front.figures(session, person.id),
+        )
+    page = await _dressed(session, page)
+    return render(request, "profile/profile.html", page, block=("results", "person_actions"))
+
+
+@router.get("/user/{username}/models")
+async def models(
     request: Request,
     visitor: Visitor,
     session: Reading,
@@ -71,12 +108,10 @@ async def show(
     sort: str = "newest",
     cursor: Cursor = None,
 ) -> Response:
-    """The person and their models."""
+    """All of the person's models."""
     person = await queries.profile(session, visitor, username=username)
-    if person.username != username:
-        return RedirectResponse(f"/user/{person.username}", status_code=301)
     chosen = next((found for found in SORTS if found[0] == sort), SORTS[0])
-    base = f"/user/{person.username}"
+    base = f"/user/{person.username}/models"
     cards: tuple[ModelCard, ...] = ()
     next_href = None
     if not person.banned:
@@ -97,7 +132,57 @@ async def show(
         cards=cards,
         next_href=next_href,
     )
+    page = await _dressed(session, page)
     return render(request, "profile/profile.html", page, block=("results", "person_actions"))
+
+
+@router.get("/user/{username}/collections")
+async def collections(
+    request: Request, visitor: Visitor, session: Reading, username: str, cursor: Cursor = None
+) -> Response:
+    """The person's public collections."""
+    person = await queries.profile(session, visitor, username=username)
+    page = _page(request, visitor, person, "collections")
+    if not person.banned:
+        found = await collection_reads.public(
+            session, visitor, person_id=person.id, cursor=cursor, limit=PAGE
+        )
+        base = f"/user/{person.username}/collections"
+        page = replace(
+            page,
+            collections=await collection_cards(
+                session, visitor, await eyes_of(request, visitor), found.items
+            ),
+            next_href=f"{base}?cursor={quote(found.next_cursor)}" if found.next_cursor else None,
+        )
+    page = await _dressed(session, page)
+    return render(request, "profile/profile.html", page, block=("results", "person_actions"))
+
+
+@router.get("/user/{username}/reviews")
+async def reviews(
+    request: Request, visitor: Visitor, session: Reading, username: str, cursor: Cursor = None
+) -> Response:
+    """What the person thinks of others' work."""
+    person = await queries.profile(session, visitor, username=username)
+    page = _page(request, visitor, person, "reviews")
+    if not person.banned:
+        found = await review_reads.page(session, visitor, person_id=person.id, cursor=cursor)
+        base = f"/user/{person.username}/reviews"
+        page = replace(
+            page,
+            reviews=tuple(found.items),
+            next_href=f"{base}?cursor={quote(found.next_cursor)}" if found.next_cursor else None,
+        )
+    page = await _dressed(session, page)
+    return render(request, "profile/profile.html", page, block=("results", "person_actions"))
+
+
+async def _dressed(session: AsyncSession, page: ProfilePage) -> ProfilePage:
+    """The page with what the person wears beside their name."""
+    worn = (await cosmetics.worn_by(session, [page.person.id])).get(page.person.id, {})
+    plate, badge = worn.get(CosmeticType.NAME_PLATE), worn.get(CosmeticType.BADGE)
+    return replace(page, plate=plate.plate if plate else None, worn_badge=piece(badge) if badge else None)
 
 
 @router.get("/user/{username}/{tab}")
@@ -113,13 +198,14 @@ async def people(
     person = await queries.profile(session, visitor, username=username)
     lister = following.followers if tab == "followers" else following.following
     found = await lister(session, person_id=person.id, cursor=cursor)
+    badges = await accounts_badges.of_names(state_of(request).reads, [one.username for one in found.items])
     base = f"/user/{person.username}/{tab}"
     page = _page(
         request,
         visitor,
         person,
         tab,
-        people=tuple(creator_of(one) for one in found.items),
+        people=tuple(creator_of(one, badges.get(one.username.lower())) for one in found.items),
         next_href=f"{base}?cursor={quote(found.next_cursor)}" if found.next_cursor else None,
     )
     return render(request, "profile/profile.html", page, block="results")
@@ -151,22 +237,22 @@ async def _actions(
 ) -> Response:
     """The buttons as they are now, for a page that stays."""
     person = await queries.profile(session, member, username=username)
-    page = _page(request, member, person, "models")
+    page = _page(request, member, person, "front")
     return render(
         request, "profile/profile.html", page, block="person_actions", headers=toast_header("ok", text)
     )
 
 
-def creator_of(person: Related) -> Creator:
+def creator_of(person: Related, badge: str | None = None) -> Creator:
     """A person of a list as a line."""
-    return Creator(person.username, portrait(person.avatar_key))
+    return Creator(person.username, portrait(person.avatar_key), badge=badge)
 
 
 def _page(
     request: Request,
     visitor: Actor,
     person: ProfileView,
-    tab: Literal["models", "followers", "following"],
+    tab: Tab,
     *,
     sort: str = "newest",
     sorts: tuple[tuple[str, str, bool], ...] = (),

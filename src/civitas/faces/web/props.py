@@ -77,6 +77,8 @@ class Creator:
     username: str
     avatar_url: str | None = None
     note: str | None = None
+    # The tier whose badge stands beside the name.
+    badge: str | None = None
 
     @property
     def url(self) -> str:

@@ -23,11 +23,11 @@ from civitas.faces.web.templating import render
 from civitas.faces.web.visits import member_visit
 from civitas.kit.errors import Fault, NotFound
 
-Place = Literal["about", "version", "origins", "files", "pictures", "review", "manage", "history"]
+Place = Literal["about", "version", "access", "origins", "files", "pictures", "review", "manage", "history"]
 LONGEST_TEXT: Final = 120_000
 # Tells the parts of the page around a list that what they count may have changed.
 CHANGED: Final = {"HX-Trigger-After-Settle": "publish-changed"}
-_VERSIONED: Final = frozenset({"version", "origins", "files", "pictures"})
+_VERSIONED: Final = frozenset({"version", "access", "origins", "files", "pictures"})
 
 
 async def creator_visit(request: Request) -> Actor:
@@ -175,6 +175,7 @@ def _steps(place: Place, editing: EditModel | None, version: EditVersion | None)
     made: list[tuple[Place, str, bool]] = [
         ("about", "About", about),
         ("version", "Version", version is not None),
+        ("access", "Access", version is not None),
         ("files", "Files", files),
         ("pictures", "Pictures", pictures),
         ("review", "Publish", public),

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from civitas.domains.accounts.types import LEVEL_LABELS, Actor
+from civitas.domains.accounts.types import BLOCKED, LEVEL_LABELS, Actor
 from civitas.domains.catalog.documents import image_path
-from civitas.domains.gallery import previews
+from civitas.domains.gallery import adding, previews
 from civitas.domains.gallery.tables import Image
 from civitas.faces.http.state import state_of
 from civitas.faces.web import forms, publish_frame
@@ -26,7 +26,7 @@ from civitas.kit.errors import Fault, Invalid
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
 LIST: Final = "picture_list"
-LEVELS: Final = tuple((str(level), LEVEL_LABELS[level]) for level in previews.LEVELS)
+LEVELS: Final = tuple((str(level), LEVEL_LABELS[level]) for level in adding.LEVELS)
 # The recipe's lines that are shown first, by the names of existing clients.
 _SHOWN: Final = (
     ("Model", "Model"), ("sampler", "Sampler"), ("steps", "Steps"), ("cfgScale", "CFG"), ("seed", "Seed"),
@@ -45,6 +45,7 @@ class PictureView:
     src: str | None
     number: int
     level: Level
+    blocked: bool
     prompt: str
     facts: tuple[tuple[str, str], ...]
 
@@ -59,7 +60,7 @@ class PicturesPage:
     asked: int
     plain_limit: int
     max_size: int
-    most: int = previews.MAX_PER_POST
+    most: int = adding.MAX_PER_POST
     accept: str = ACCEPT
     levels: tuple[tuple[str, str], ...] = LEVELS
 
@@ -87,7 +88,7 @@ async def order(request: Request, creator: Creator, model_id: int, number: int) 
 
     async def do(session: AsyncSession) -> str:
         ids = [image.id for image in await previews.own_of_version(session, creator, version_id=number)]
-        wanted = _moved(ids, form.get("earlier"), -1) or _moved(ids, form.get("later"), 1)
+        wanted = moved(ids, form.get("earlier"), -1) or moved(ids, form.get("later"), 1)
         if wanted is None:
             wanted = [int(one) for one in form.all("id") if one.isascii() and one.isdigit() and len(one) < 19]
         await previews.reorder(session, creator, version_id=number, image_ids=wanted)
@@ -100,7 +101,7 @@ async def order(request: Request, creator: Creator, model_id: int, number: int) 
 async def act(
     request: Request, creator: Creator, model_id: int, number: int, image_id: int, deed: str
 ) -> Response:
-    """Say how mature a picture is, or take it away."""
+    """Say how mature a picture is, whether its recipe is shown, or take it away."""
     form = await forms.read(request)
 
     async def do(session: AsyncSession) -> str:
@@ -113,6 +114,10 @@ async def act(
                 session, creator, image_id=image_id, nsfw_level=int(level) if level.isdigit() else 0
             )
             return f"Rated {level_name(found.nsfw_level)}."
+        if deed == "recipe":
+            hidden = form.flag("hidden")
+            await previews.hide_recipe(session, creator, image_id=image_id, hidden=hidden)
+            return "The recipe is kept to yourself." if hidden else "The recipe is shown."
         if deed == "remove":
             await previews.remove(session, creator, image_id=image_id)
             return "The picture is gone."
@@ -121,7 +126,8 @@ async def act(
     return await _done(request, creator, model_id, number, do)
 
 
-def _moved(ids: Sequence[int], given: str, by: int) -> list[int] | None:
+def moved(ids: Sequence[int], given: str, by: int) -> list[int] | None:
+    """The ids with one of them moved by a place; None when `given` is none of them."""
     if not given.isdigit() or int(given) not in ids:
         return None
     moved = list(ids)
@@ -169,12 +175,15 @@ async def _read(
 
 def _view(image: Image, number: int) -> PictureView:
     meta: Mapping[str, Any] = image.meta or {}
+    blocked = bool(image.nsfw_level & BLOCKED)
     facts = [(label, str(meta[name])[:80]) for name, label in _SHOWN if meta.get(name) not in (None, "")]
     return PictureView(
         row=image,
-        src=image_path(image.key, image.name) if image.status == "ready" else None,
+        # A blocked picture is not sent to anybody, its owner included.
+        src=image_path(image.key, image.name) if image.status == "ready" and not blocked else None,
         number=number,
         level=level_name(image.nsfw_level),
+        blocked=blocked,
         prompt=str(meta.get("prompt") or "")[:600],
         facts=tuple(facts),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from starlette.requests import Request
 
@@ -24,12 +25,18 @@ class Viewer:
     is_moderator: bool = False
     is_admin: bool = False
     unread: int = 0
-    buzz: int | None = None
+    # What can be spent of each colour, in quarters; None where nobody asked.
+    buzz: Mapping[str, int] | None = None
 
     @property
     def url(self) -> str:
         """The address of the person's own profile."""
         return f"/user/{self.username}"
+
+    @property
+    def buzz_total(self) -> int:
+        """All that can be spent, in quarters."""
+        return sum((self.buzz or {}).values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,41 @@ class Site:
     tagline: str = "A home for generative models and the people who make them"
     url: str = ""
     sign_up_open: bool = True
+    source_url: str = ""
+    note: str = ""
+    # Whether this is the safe-for-work twin, and the address of the other one where visitors can reach it.
+    safe: bool = False
+    twin_url: str | None = None
 
 
 NAV = (
     NavItem("Models", "/models", "cube"),
-    NavItem("Creators", "/creators", "users"),
-    NavItem("Tags", "/tags", "tag"),
+    NavItem("Images", "/images", "images"),
+    NavItem("Videos", "/videos", "play"),
+    NavItem("Posts", "/posts", "grid"),
+    NavItem("Articles", "/articles", "file"),
+    NavItem("Create", "/create", "sparkle"),
 )
+# What stands under More: narrower windows find the places above there as well.
+MORE = (
+    NavItem("Collections", "/collections", "bookmark"),
+    NavItem("Creators", "/creators", "users"),
+    NavItem("Leaderboards", "/leaderboard", "star"),
+    NavItem("Tags", "/tags", "tag"),
+    NavItem("Buzz shop", "/shop", "bolt"),
+)
+
+
+class Announced(Protocol):
+    """What the frame shows of an announcement."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def title(self) -> str:
+        """What it says in short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +117,8 @@ class Shell:
     direction: Literal["ltr", "rtl"] = "ltr"
     site: Site = Site()
     nav: tuple[NavItem, ...] = NAV
+    more: tuple[NavItem, ...] = MORE
+    announcements: tuple[Announced, ...] = ()
 
     def inside(self, href: str) -> bool:
         """Whether the page is at `href` or below it, for `aria-current`."""

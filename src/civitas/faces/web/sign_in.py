@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from civitas.domains.accounts import mail_links, sessions, signing_in
 from civitas.domains.accounts.mail_links import Purpose
+from civitas.domains.accounts.switching import kept
 from civitas.faces.http import sessions as cookies
 from civitas.faces.http.limits import limited, take
 from civitas.faces.http.links import client_address
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading, Unit
-from civitas.faces.web import forms, keepsakes, mailbox, social_login
+from civitas.faces.web import forms, keepsakes, mailbox, social_login, switching
 from civitas.faces.web.arrivals import TICKET, arrive, browser_of, passkeys_possible
 from civitas.faces.web.forms import Entered
 from civitas.faces.web.join import SECRET_ADDRESS
@@ -81,9 +82,10 @@ async def show(
     return_to: ReturnUrl = "/",
     reason: str | None = None,
     by: str = "password",
+    add: bool = False,
 ) -> Response:
-    """The form; somebody who is signed in already goes where they wanted to."""
-    if visitor.signed_in:
+    """The form; somebody who is signed in already goes where they wanted to, unless they `add` an account."""
+    if visitor.signed_in and not add:
         return redirect(request, local_path(return_to))
     return _page(request, Entered(), local_path(return_to), reason, by)
 
@@ -189,9 +191,10 @@ async def by_code(request: Request, visitor: Visitor) -> Response:
 
 @router.post("/logout")
 async def leave(request: Request, visitor: Visitor, session: Unit) -> Response:
-    """Sign this browser out."""
+    """Sign this browser out; to the choice of its other accounts when it keeps any."""
     await sessions.end(session, visitor)
-    response = redirect(request, "/", kind="info", text="You are signed out.")
+    others = await kept(session, visitor, tokens=switching.kept_tokens(request))
+    response = redirect(request, "/accounts" if others else "/", kind="info", text="You are signed out.")
     cookies.end(request, response)
     return response
 

@@ -162,7 +162,13 @@ async def log(
 ACTIONS: Final = (
     "ban", "unban", "mute", "unmute", "role.grant", "account.flags", "second_step.reset", "email.set",
     "model.unpublish", "model.restore", "model.decline_review", "model.transfer", "file.rescan",
-    "blocklist.add", "blocklist.remove", "task.retry", "task.discard",
+    "purchase.refund", "purchase.invoice", "purchase.paid", "debt.collect", "debt.write_off", "wallet.thaw", "codes.issue",
+    "codes.revoke", "bonus.declare", "bonus.end", "blocklist.add", "blocklist.remove", "task.retry", "task.discard",
+    "buzz.adjust", "buzz.adjust.request", "buzz.adjust.approve", "buzz.adjust.reject", "buzz.freeze",
+    "buzz.unfreeze", "buzz.refund", "studio.restrict", "studio.restriction.uphold", "studio.restriction.overturn",
+    "studio.phrase.allow", "studio.phrase.withdraw", "studio.output.rate",
+    "article.unpublish", "article.restore", "article.remove", "chat.read", "chat.remove", "chat.leave",
+    "announcement.put_up", "announcement.change", "announcement.end",
 )  # fmt: skip
 
 

@@ -15,8 +15,8 @@ from civitas.domains.catalog import base_models, reading, search
 from civitas.domains.catalog.search import Query
 from civitas.faces.http.actors import actor_of
 from civitas.faces.http.limits import take
-from civitas.faces.http.state import state_of
-from civitas.faces.web import formats
+from civitas.faces.http.state import State, state_of
+from civitas.faces.web import formats, suggest_gallery
 from civitas.faces.web.cards import model_href
 from civitas.faces.web.props import type_name
 from civitas.infra.db.readpool import ReadPool
@@ -29,6 +29,7 @@ LIMIT: Final = 5
 _ICONS: Final = {"model": "cube", "creator": "user", "tag": "tag"}
 _LABELS: Final = {"model": "Models", "creator": "Creators", "tag": "Tags"}
 _ID: Final = re.compile(r"#?(\d{1,18})")
+_GALLERY: Final = re.compile(r"(?:^|/)(?:images|posts|articles|collections)/\d")
 _VERSION: Final = re.compile(r"modelVersionId=(\d{1,18})|@(\d{1,18})")
 Item = dict[str, Any]
 
@@ -39,14 +40,16 @@ async def show(request: Request) -> Response:
     actor = await actor_of(request)
     await take(request, "read")
     text = clean_line(request.query_params.get("q", ""))[: search.MAX_QUERY]
-    groups = await groups_of(state_of(request).reads, actor, text) if text else []
+    groups = await groups_of(state_of(request), actor, text) if text else []
     return JSONResponse({"groups": groups}, headers={"Cache-Control": "private, max-age=30"})
 
 
-async def groups_of(reads: ReadPool, actor: Actor, text: str) -> list[dict[str, Any]]:
+async def groups_of(state: State, actor: Actor, text: str) -> list[dict[str, Any]]:
     """The groups for what was typed; those without items are left out."""
+    reads = state.reads
     query = search.parse(text)
-    exact = await _exact(reads, actor, text, query)
+    gallery = _GALLERY.search(text) is not None
+    exact = [] if gallery else await _exact(reads, actor, text, query)
     found = await reading.suggest(reads, actor, text, mask=ALL_MASK, limit=LIMIT)
     by_kind: dict[str, list[Item]] = {"model": [], "creator": [], "tag": []}
     for item in found:
@@ -57,7 +60,13 @@ async def groups_of(reads: ReadPool, actor: Actor, text: str) -> list[dict[str, 
         order = ("tag", "model", "creator")
     else:
         order = ("model", "creator", "tag")
+    async with state.database.reading() as session:
+        exact += await suggest_gallery.by_address(session, actor, text)
+        creators = {item["title"] for item in by_kind["creator"]}
+        others = await suggest_gallery.by_words(session, actor, text, creators)
     groups = [("Exactly", exact), *((_LABELS[kind], by_kind[kind]) for kind in order)]
+    groups.append(("Pictures", suggest_gallery.pictures_of([item["title"][1:] for item in by_kind["tag"]])))
+    groups.extend(others)
     groups.append(("Base models", _base_models(text)))
     return [{"label": label, "items": items} for label, items in groups if items]
 

@@ -13,9 +13,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from civitas.domains.buzz.economy import economy
+from civitas.domains.buzz.economy.rules import Colour
+from civitas.domains.buzz.types import Currency
 from civitas.faces.web import formats, props, prose
 from civitas.faces.web.assets import assets
 from civitas.faces.web.shell import CSRF_FIELD, CSRF_HEADER, FlashKind, shell_of
+from civitas.kit import money
 
 TEMPLATES = Path(__file__).parent / "templates"
 VARY = "HX-Request, HX-Target"
@@ -31,6 +35,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.globals.update(buzz_colour=_buzz_colour)
     env.globals.update(asset=assets().url, csrf_field_name=CSRF_FIELD, csrf_header_name=CSRF_HEADER)
     env.filters.update(
         short=formats.short,
@@ -41,12 +46,19 @@ def environment() -> Environment:
         ago=formats.ago,
         date=formats.date,
         hash_colour=formats.hash_colour,
+        buzz=money.shown,
+        dollars=money.dollars,
         pigment=formats.pigment,
         markdown=prose.markdown,
         type_name=props.type_name,
         type_pigment=props.type_pigment,
     )
     return env
+
+
+def _buzz_colour(colour: str) -> Colour:
+    """The rules of a colour in force now: its label and its hue."""
+    return economy.current().colours[Currency(colour)]
 
 
 def render(
@@ -69,6 +81,22 @@ def render(
     found = environment().get_template(template)
     html = found.render(names) if chosen is None else _render_block(found, chosen, names)
     response = HTMLResponse(html, status_code=status, headers=dict(headers or {}))
+    response.headers.append("Vary", VARY)
+    return response
+
+
+def fragment(
+    request: Request,
+    template: str,
+    block: str,
+    context: object = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    """One block of a template and nothing else, whatever it is to replace: for targets whose ids are made as they go."""
+    names = {**_names(context), "shell": shell_of(request)}
+    html = _render_block(environment().get_template(template), block, names)
+    response = HTMLResponse(html, headers=dict(headers or {}))
     response.headers.append("Vary", VARY)
     return response
 

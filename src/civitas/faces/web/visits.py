@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import quote, urlsplit
 
@@ -11,12 +13,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.responses import RedirectResponse, Response
 
 from civitas.domains.accounts.types import ANONYMOUS, Actor
+from civitas.domains.buzz.ledger import wallets
+from civitas.domains.community.notifications import reading
 from civitas.faces.http import csrf, sessions
 from civitas.faces.http.actors import actor_of
 from civitas.faces.http.limits import take
-from civitas.faces.http.links import base_url
+from civitas.faces.http.links import base_url, is_safe_site, twin_url
 from civitas.faces.http.portraits import portrait
 from civitas.faces.http.state import state_of
+from civitas.faces.web import frame_notices, invitations
 from civitas.faces.web.error_pages import error_page
 from civitas.faces.web.shell import Flash, FlashKind, Shell, Site, Viewer, theme_of
 from civitas.kit.errors import Fault, Limited, Unauthorised
@@ -29,8 +34,34 @@ async def visit(request: Request) -> Actor:
     """The visitor; prepares the frame of the page. Every page depends on it."""
     actor = await actor_of(request)
     await take(request, "read")
-    request.state.shell = frame(request, actor)
+    await invitations.note(request, actor)
+    notices = await frame_notices.for_page(request, actor)
+    request.state.shell = replace(
+        frame(request, actor, await _buzz_of(request, actor), await _unread_of(request, actor)),
+        announcements=notices,
+    )
     return actor
+
+
+def _has_frame(request: Request) -> bool:
+    """A fragment has none, so nothing is asked for it."""
+    asked = request.headers
+    return asked.get("hx-request") != "true" or "hx-boosted" in asked
+
+
+async def _unread_of(request: Request, actor: Actor) -> int:
+    """What the frame shows at the bell."""
+    if actor.id is None or not _has_frame(request):
+        return 0
+    return (await reading.unread(state_of(request).reads, [actor.id])).get(actor.id, 0)
+
+
+async def _buzz_of(request: Request, actor: Actor) -> Mapping[str, int] | None:
+    """What the frame shows beside "Wallet"."""
+    if actor.id is None or not _has_frame(request):
+        return None
+    found = await wallets.spendable(state_of(request).reads, [actor.id])
+    return {colour.value: amount for colour, amount in found[actor.id].items()}
 
 
 async def member_visit(request: Request) -> Actor:
@@ -45,7 +76,7 @@ Visitor = Annotated[Actor, Depends(visit)]
 Member = Annotated[Actor, Depends(member_visit)]
 
 
-def frame(request: Request, actor: Actor) -> Shell:
+def frame(request: Request, actor: Actor, buzz: Mapping[str, int] | None = None, unread: int = 0) -> Shell:
     """The frame for this request; also gives a browser without a session its visitor cookie."""
     sessions.ensure_visitor(request)
     settings = state_of(request).settings
@@ -57,6 +88,8 @@ def frame(request: Request, actor: Actor) -> Shell:
             avatar_url=portrait(actor.avatar_key),
             is_moderator=actor.is_moderator,
             is_admin=actor.is_admin,
+            buzz=buzz,
+            unread=unread,
         )
     return Shell(
         viewer=viewer,
@@ -65,7 +98,15 @@ def frame(request: Request, actor: Actor) -> Shell:
         flash=_taken_flash(request),
         path=request.url.path,
         query=request.url.query,
-        site=Site(name=settings.site.name, url=base_url(request), sign_up_open=settings.site.allow_sign_up),
+        site=Site(
+            name=settings.site.name,
+            url=base_url(request),
+            sign_up_open=settings.site.allow_sign_up,
+            source_url=settings.site.source_url,
+            note=settings.site.region_note,
+            safe=is_safe_site(request),
+            twin_url=twin_url(request),
+        ),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ import orjson
 import psycopg
 from sqlalchemy import event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -27,6 +29,28 @@ SEARCH_PATH = "public,procrastinate"
 def driver_url(dsn: str) -> str:
     """The same database as an SQLAlchemy URL on psycopg 3."""
     return make_url(dsn).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+# A connection that was used this recently is taken to be alive; asking it every time costs a round trip each.
+FRESH_S = 2.0
+
+
+def _note_return(_: Any, record: Any) -> None:
+    record.info["returned"] = time.monotonic()
+
+
+def _prove_alive(connection: Any, record: Any, _: Any) -> None:
+    returned = record.info.get("returned")
+    if returned is None or time.monotonic() - returned < FRESH_S:
+        return
+    try:
+        cursor = connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
+        connection.rollback()
+    except (psycopg.Error, DBAPIError) as error:
+        # The pool gives out another connection, and drops those that are as old.
+        raise DisconnectionError("the server closed this connection") from error
 
 
 def _dumps(value: Any) -> str:
@@ -54,7 +78,6 @@ class Database:
             driver_url(dsn),
             pool_size=settings.pool_size,
             max_overflow=settings.pool_size,
-            pool_pre_ping=True,
             json_serializer=_dumps,
             json_deserializer=orjson.loads,
             connect_args={
@@ -62,6 +85,8 @@ class Database:
                 "application_name": "civitas",
             },
         )
+        event.listen(self.engine.sync_engine, "checkin", _note_return)
+        event.listen(self.engine.sync_engine, "checkout", _prove_alive)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager

@@ -1,85 +1,98 @@
-"""Bare psycopg connections for the fast lane: autocommit, prepared statements, rows as tuples."""
+"""Bare connections for the fast lane: autocommit, prepared statements, rows as tuples or as bytes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool
+from psycopg.pq.abc import PGresult
 
-from civitas.infra.db.database import SEARCH_PATH
+from civitas.infra.db.direct import Direct, Values
+from civitas.infra.db.directpool import DirectPool, T, Taken, rows
 from civitas.infra.db.settings import DatabaseSettings
 
 
 class ReadPool(Protocol):
-    """Lends connections for single statements that only read."""
+    """Runs single statements that only read. Everything raises psycopg's errors."""
 
-    def connection(self) -> Any:
-        """An async context manager of a psycopg AsyncConnection in autocommit."""
+    async def fetch(self, query: str, params: Values = None) -> list[tuple[Any, ...]]:
+        """Run a statement whose plan does not depend on its values: it is prepared and its plan kept."""
 
-    async def fetch(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
+    async def fetch_planned(self, query: str, params: Values = None) -> list[tuple[Any, ...]]:
+        """Run a statement planned for these very values, because the best plan depends on how common they are."""
+
+    async def fetch_bytes(self, query: str, params: Values = None) -> list[list[bytes | None]]:
+        """`fetch`, each value as the text that the server sent."""
+
+    async def fetch_planned_bytes(self, query: str, params: Values = None) -> list[list[bytes | None]]:
+        """`fetch_planned`, each value as the text that the server sent."""
 
 
-class PooledReads:
-    """A pool of read-only connections in which every repeated statement is prepared."""
+def _bytes(_: Direct, result: PGresult) -> list[list[bytes | None]]:
+    columns = range(result.nfields)
+    return [[result.get_value(row, column) for column in columns] for row in range(result.ntuples)]
+
+
+class PooledReads(DirectPool):
+    """Read-only connections."""
 
     def __init__(self, dsn: str, settings: DatabaseSettings | None = None) -> None:
         settings = settings or DatabaseSettings()
-        timeout_ms = int(settings.statement_timeout_s * 1000)
-        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]] = AsyncConnectionPool(
+        super().__init__(
             dsn,
-            min_size=1,
-            max_size=settings.read_pool_size,
-            open=False,
-            timeout=10,
-            kwargs={
-                "autocommit": True,
-                "prepare_threshold": 1,
-                "application_name": "civitas-read",
-                "options": f"-c search_path={SEARCH_PATH} -c statement_timeout={timeout_ms} -c timezone=UTC "
-                # Short statements by many callers: one worker each, in the order in which they are written.
-                "-c default_transaction_read_only=on -c max_parallel_workers_per_gather=0 -c jit=off "
-                # A prepared statement is one whose plan suits all values; those for which it does not are not prepared.
-                "-c plan_cache_mode=force_generic_plan",
-            },
+            settings,
+            name="civitas-read",
+            size=settings.read_pool_size,
+            # Short statements by many callers: one worker each, in the order in which they are written. A prepared
+            # statement is one whose plan suits all values; those for which it does not are not prepared.
+            options="-c default_transaction_read_only=on -c max_parallel_workers_per_gather=0 -c jit=off "
+            "-c plan_cache_mode=force_generic_plan",
         )
 
-    async def open(self) -> None:
-        """Connect; needs a running event loop."""
-        await self._pool.open()
+    async def fetch(self, query: str, params: Values = None) -> list[tuple[Any, ...]]:
+        """See ReadPool."""
+        return await self.run(query, params, rows)
 
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._pool.close()
+    async def fetch_planned(self, query: str, params: Values = None) -> list[tuple[Any, ...]]:
+        """See ReadPool."""
+        return await self.run(query, params, rows, planned=True)
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """Lend one connection."""
-        async with self._pool.connection() as connection:
-            yield connection
+    async def fetch_bytes(self, query: str, params: Values = None) -> list[list[bytes | None]]:
+        """See ReadPool."""
+        return await self.run(query, params, _bytes)
 
-    async def fetch(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(query.encode(), params)
-            return await cursor.fetchall()
+    async def fetch_planned_bytes(self, query: str, params: Values = None) -> list[list[bytes | None]]:
+        """See ReadPool."""
+        return await self.run(query, params, _bytes, planned=True)
 
 
 class BoundReads:
-    """The same over one given connection: what tests use to see their own uncommitted rows."""
+    """The same over one given connection: what tests use to see their own uncommitted rows. `asked` counts."""
 
     def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
         self._connection = connection
+        self.asked = 0
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-        """Lend the one connection."""
-        yield self._connection
+    async def fetch(self, query: str, params: Values = None) -> list[tuple[Any, ...]]:
+        """See ReadPool."""
+        return await self._run(query, params, rows)
 
-    async def fetch(self, query: str, params: Any = None) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
-        cursor = await self._connection.execute(query.encode(), params)
-        return await cursor.fetchall()
+    async def fetch_planned(self, query: str, params: Values = None) -> list[tuple[Any, ...]]:
+        """See ReadPool."""
+        return await self._run(query, params, rows, planned=True)
+
+    async def fetch_bytes(self, query: str, params: Values = None) -> list[list[bytes | None]]:
+        """See ReadPool."""
+        return await self._run(query, params, _bytes)
+
+    async def fetch_planned_bytes(self, query: str, params: Values = None) -> list[list[bytes | None]]:
+        """See ReadPool."""
+        return await self._run(query, params, _bytes, planned=True)
+
+    async def _run(self, query: str, params: Values, taken: Taken[T], *, planned: bool = False) -> T:
+        # Anew each time: where the connection's own transaction is rolled back, psycopg drops what was prepared.
+        direct = Direct(self._connection)
+        async with self._connection.lock:
+            self.asked += 1
+            ask = direct.ask_planned if planned else direct.ask
+            return taken(direct, await ask(query, params))

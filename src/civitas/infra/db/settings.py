@@ -23,7 +23,11 @@ class DatabaseSettings(BaseModel):
         default=128, ge=16, description="Memory that the embedded server keeps for its page cache, in MiB."
     )
     pool_size: int = Field(
-        default=10, ge=1, le=200, description="Connections for units of work in each serving process."
+        default=10,
+        ge=1,
+        le=200,
+        description="Connections for units of work in each serving process, and as many bare ones, opened as "
+        "needed, for writes of one statement.",
     )
     read_pool_size: int = Field(
         default=8, ge=1, le=200, description="Bare connections for the fastest reads in each serving process."

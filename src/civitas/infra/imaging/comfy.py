@@ -5,6 +5,7 @@ A graph is `{node id: {"class_type": ..., "inputs": {name: value or [node id, ou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -52,6 +53,70 @@ def fields_of(graph: Mapping[str, Any]) -> dict[str, Any]:
     return max(found, key=lambda fields: float(fields.get("steps", 0)), default={})
 
 
+# Which widget of a node of the editor's graph is which input, in their order; None for what is not read.
+_WIDGETS: Final[Mapping[str, tuple[str | None, ...]]] = {
+    "KSampler": ("seed", None, "steps", "cfg", "sampler_name", "scheduler", "denoise"),
+    "KSamplerAdvanced": (None, "noise_seed", None, "steps", "cfg", "sampler_name", "scheduler"),
+    "CLIPTextEncode": ("text",),
+    "CLIPTextEncodeFlux": ("text", "t5xxl", "guidance"),
+    "CheckpointLoaderSimple": ("ckpt_name",),
+    "UNETLoader": ("unet_name",),
+    "LoraLoader": ("lora_name", "strength_model", "strength_clip"),
+    "LoraLoaderModelOnly": ("lora_name", "strength_model"),
+    "EmptyLatentImage": ("width", "height", "batch_size"),
+    "EmptySD3LatentImage": ("width", "height", "batch_size"),
+    "RandomNoise": ("noise_seed",),
+    "BasicScheduler": ("scheduler", "steps", "denoise"),
+    "KSamplerSelect": ("sampler_name",),
+    "FluxGuidance": ("guidance",),
+    "CFGGuider": ("cfg",),
+}
+_AIR: Final = re.compile(r"^(?:urn:)?(?:air:)?[\w.-]{1,40}:([\w-]{1,30}):civitai:\d{1,18}@(\d{1,18})")
+
+
+def from_workflow(workflow: Mapping[str, Any]) -> dict[str, Any]:
+    """The graph of the editor (`nodes`, `links`) as an API graph, as far as its nodes are known; `{}` when it is none."""
+    nodes, links = workflow.get("nodes"), workflow.get("links")
+    if not isinstance(nodes, list) or not isinstance(links, list):
+        return {}
+    sources = {
+        link[0]: [str(link[1]), link[2]] for link in links[:_MAX_NODES] if isinstance(link, list) and len(link) >= 5
+        and isinstance(link[0], int | str)
+    }  # fmt: skip
+    graph: dict[str, Any] = {}
+    for node in nodes[:_MAX_NODES]:
+        if not isinstance(node, Mapping) or not isinstance(node.get("type"), str):
+            continue
+        inputs: dict[str, Any] = {}
+        values = node.get("widgets_values")
+        if isinstance(values, list):
+            named = zip(_WIDGETS.get(node["type"], ()), values, strict=False)
+            inputs = {name: value for name, value in named if name is not None}
+        elif isinstance(values, Mapping):
+            inputs = {str(name): value for name, value in list(values.items())[:100]}
+        for slot in (node.get("inputs") or [])[:100] if isinstance(node.get("inputs"), list) else ():
+            if (
+                isinstance(slot, Mapping)
+                and isinstance(slot.get("link"), int | str)
+                and slot["link"] in sources
+            ):
+                inputs[str(slot.get("name"))] = sources[slot["link"]]
+        graph[str(node.get("id"))] = {"class_type": node["type"], "inputs": inputs}
+    return graph
+
+
+def named_by_air(workflow: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Civitai resources that a workflow names in `extra.airs`."""
+    extra = workflow.get("extra")
+    airs = extra.get("airs") if isinstance(extra, Mapping) else None
+    found = []
+    for air in airs[:100] if isinstance(airs, list) else ():
+        match = _AIR.match(air) if isinstance(air, str) else None
+        if match:
+            found.append({"type": match[1], "modelVersionId": int(match[2])})
+    return found
+
+
 def _is_sampler(node: Mapping[str, Any]) -> bool:
     kind, inputs = node["class_type"], node["inputs"]
     return ("positive" in inputs and ("steps" in inputs or "KSampler" in kind)) or kind.startswith(
@@ -77,7 +142,16 @@ def _sampler_fields(nodes: Mapping[str, Mapping[str, Any]], sampler: Mapping[str
         if text:
             fields[field] = text
     fields.update(_models(nodes, sampler))
+    fields.update(_size(nodes, sampler))
     return fields
+
+
+def _size(nodes: Mapping[str, Mapping[str, Any]], sampler: Mapping[str, Any]) -> dict[str, Any]:
+    for node in _back(nodes, sampler, ("latent_image",)):
+        width, height = node["inputs"].get("width"), node["inputs"].get("height")
+        if isinstance(width, int) and isinstance(height, int) and "Latent" in node["class_type"]:
+            return {"width": width, "height": height, "Size": f"{width}x{height}"}
+    return {}
 
 
 def _models(nodes: Mapping[str, Mapping[str, Any]], sampler: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from PIL import Image
 
-from civitas.infra.imaging import headers, metadata, png
-from civitas.infra.imaging.port import FORMATS, ImageFacts, Processed, Variant, VariantFormat
+from civitas.infra.imaging import headers, metadata, png, stripping
+from civitas.infra.imaging.port import FORMATS, ORIGINAL, ImageFacts, Processed, Variant, VariantFormat
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.infra.imaging.transforms import widths_for
 from civitas.kit.errors import Fault
@@ -43,6 +43,7 @@ class FakeImaging:
                 data, entries=self._settings.max_metadata_entries, characters=self._settings.max_metadata_text
             ).text
         digest = hashlib.sha256(data).hexdigest()
+        recipe = metadata.read(raw)
         return ImageFacts(
             format=header.format,
             width=header.width,
@@ -55,7 +56,9 @@ class FakeImaging:
             dominant=f"#{digest[:6]}",
             phash=digest[:16],
             metadata=raw,
-            meta=metadata.meta_of(raw),
+            meta=recipe.meta,
+            meta_format=recipe.format,
+            meta_faults=recipe.faults,
         )
 
     async def render(
@@ -76,8 +79,9 @@ class FakeImaging:
         *,
         widths: Sequence[int] | None = None,
         formats: Sequence[VariantFormat] = FORMATS,
+        strip: bool = False,
     ) -> Processed:
-        """Facts by the header, one-pixel copies under true names."""
+        """Facts by the header, one-pixel copies under true names, and the true original without its origin."""
         facts = await self.inspect(source)
         variants = []
         for width in widths_for(facts.width, widths or self._settings.widths):
@@ -86,7 +90,10 @@ class FakeImaging:
                 path, data = out_dir / f"{width}.{format}", _pixel(format)
                 await asyncio.to_thread(path.write_bytes, data)
                 variants.append(Variant(width, height, format, path, len(data)))
-        return Processed(facts, variants)
+        if not strip:
+            return Processed(facts, variants)
+        data = await asyncio.to_thread(source.read_bytes) if isinstance(source, Path) else source
+        return Processed(facts, variants, stripping.strip(data, facts.format, out_dir / ORIGINAL))
 
     async def aclose(self) -> None:
         """Nothing runs, so nothing ends."""

@@ -6,6 +6,7 @@ Nothing here allocates by what a header claims, and every walk has a bound on it
 
 from __future__ import annotations
 
+import mmap
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -117,7 +118,8 @@ def _other(head: bytes) -> str:
     if text.startswith(b"<"):
         return "an HTML or XML page"
     if head[4:8] == b"ftyp":
-        return "an HEIC image or a video"
+        heic = head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+        return "an HEIC picture (its codec is not free; export it as JPEG)" if heic else "a video"
     known = {
         b"%PDF": "a PDF document",
         b"PK\x03\x04": "a ZIP archive",
@@ -247,11 +249,14 @@ def _avif(data: bytes, limits: ImagingSettings) -> tuple[int, int, int]:
     return max(w for w, _ in sizes), max(h for _, h in sizes), 1
 
 
-def _refuse_polyglot(data: bytes, format: SourceFormat) -> None:
-    """Refuse what others would read as something else: PDF readers search the first KiB, ZIP readers the end."""
+def reads_also_as(data: bytes | mmap.mmap, *, markup: bool) -> str:
+    """What else others would read a file as, or "": PDF readers search the first KiB, ZIP readers the end.
+
+    With `markup`, a page that a browser would run counts, too.
+    """
     head, tail = data[:1024], data[-66_000:]
     other = "a PDF document" if b"%PDF-" in head else ""
-    if format == "gif" and any(mark in head.lower() for mark in _MARKUP):
+    if markup and any(mark in head.lower() for mark in _MARKUP):
         other = "an HTML page"
     at = tail.rfind(b"PK\x05\x06")
     if at >= 0 and len(tail) >= at + 22:
@@ -260,7 +265,12 @@ def _refuse_polyglot(data: bytes, format: SourceFormat) -> None:
         starts = {start, end - size}
         if entries and any(0 <= s < end and data[s : s + 4] == b"PK\x01\x02" for s in starts):
             other = "a ZIP archive"
-    if other:
+    return other
+
+
+def _refuse_polyglot(data: bytes, format: SourceFormat) -> None:
+    """Refuse what others would read as something else."""
+    if other := reads_also_as(data, markup=format == "gif"):
         raise Invalid(
             f"The file is an image and {other} at once. Export the picture again and send the new file.",
             code="image_polyglot",

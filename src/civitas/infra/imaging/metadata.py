@@ -7,14 +7,16 @@ UserComment (A1111 in JPEG, WebP, AVIF; EXIF 2.32 section 4.6.5), Make `workflow
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from PIL import Image
 
-from civitas.infra.imaging import comfy
-from civitas.kit.generation_text import clean_text, load_json, parse_parameters, resources_of
+from civitas.infra.imaging import comfy, dialects
+from civitas.kit.generation_text import clean_text, parse_parameters
 
 _MAX_EXIF: Final = 8 * 1024 * 1024
 _EXIF_IFD: Final = 0x8769
@@ -36,18 +38,7 @@ _EXIF_ERRORS: Final = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, struct.error, AttributeError,
     RecursionError, OverflowError, ZeroDivisionError,
 )  # fmt: skip
-_SWARM: Final = {
-    "prompt": "prompt",
-    "negativeprompt": "negativePrompt",
-    "steps": "steps",
-    "cfgscale": "cfgScale",
-    "seed": "seed",
-    "sampler": "sampler",
-    "scheduler": "scheduler",
-    "model": "Model",
-    "width": "width",
-    "height": "height",
-}
+_MAX_FAULTS: Final = 40
 
 
 def read_exif(exif: bytes, *, entries: int, characters: int) -> tuple[dict[str, str], int]:
@@ -89,28 +80,104 @@ def decode_user_comment(raw: bytes) -> str:
     return _unicode(raw)
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was understood: Civitai's `meta` fields, which writer's way of telling it was, what could not be read."""
+
+    meta: dict[str, Any]
+    format: str | None
+    faults: list[str]
+
+
 def meta_of(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """Civitai `meta` fields from raw metadata (`text`, `exif`); `{}` when there are none. Never raises."""
+    return read(metadata).meta
+
+
+def read(metadata: Mapping[str, Any]) -> Read:
+    """The recipe in raw metadata, partial where some of it cannot be read. Never raises."""
     text: Mapping[str, str] = metadata.get("text") or {}
     exif: Mapping[str, str] = metadata.get("exif") or {}
-    meta: dict[str, Any] = {}
-    graphs = _comfy(text, exif)
+    faults: list[str] = []
+    text = {**_wrapped(text.get("comment", "")), **text}
+    graphs = _comfy(text, exif, faults)
     written = text.get("parameters") or exif.get("UserComment") or exif.get("XPComment") or ""
+    meta, format = _written(written, graphs, faults)
+    if not meta:
+        meta, format = _by_names(text, exif, faults)
+    if graphs:
+        graph = graphs.get("prompt") or comfy.from_workflow(graphs.get("workflow", {}))
+        named = comfy.named_by_air(graphs.get("workflow", {}))
+        meta = comfy.fields_of(graph) | ({"civitaiResources": named} if named else {}) | meta
+        meta["comfy"] = graphs
+        format = format or "comfyui"
+    for name in [one for one, value in meta.items() if isinstance(value, int) and abs(value) >= 2**63]:
+        # Numbers that nothing keeps exactly; seeds of that size were made up.
+        if not 0 <= meta[name] < 2**64:
+            faults.append(f"{name}: {str(meta.pop(name))[:40]} is too large a number.")
+    return Read(meta, format if meta else None, faults[:_MAX_FAULTS])
+
+
+def _written(written: str, graphs: dict[str, Any], faults: list[str]) -> tuple[dict[str, Any], str | None]:
+    """What the one text tells that most writers use."""
     if written.lstrip().startswith("{"):
-        value = _mapping(written)
+        value = dialects.mapping(written)
         if comfy.is_graph(value):
             graphs.setdefault("prompt", value)
-        elif isinstance(value.get("sui_image_params"), dict):
-            meta = _swarm(value["sui_image_params"])
-    elif written:
-        meta = parse_parameters(written)
-    if graphs:
-        meta = comfy.fields_of(graphs.get("prompt", {})) | meta
-        meta["comfy"] = graphs
-    return meta
+            return {}, None
+        for name, is_it, reader in dialects.JSON_DIALECTS:
+            if is_it(value):
+                return reader(value, faults), name
+        if not value:
+            faults.append("The parameters look like JSON and cannot be read as such.")
+        return {}, None
+    meta = parse_parameters(written, faults) if written else {}
+    if not meta:
+        return {}, None
+    version = str(meta.get("Version", ""))
+    if "civitaiResources" in meta or "extra" in meta:
+        return meta, "civitai"
+    return meta, "fooocus" if version.startswith("Fooocus") else "a1111"
 
 
-def _comfy(text: Mapping[str, str], exif: Mapping[str, str]) -> dict[str, Any]:
+def _by_names(
+    text: Mapping[str, str], exif: Mapping[str, str], faults: list[str]
+) -> tuple[dict[str, Any], str | None]:
+    """What writers tell in texts of their own names."""
+    for name, reader in (("invokeai_metadata", dialects.invoke), ("sd-metadata", dialects.invoke_two)):
+        if name in text:
+            value = dialects.mapping(text[name])
+            if value:
+                return reader(value, faults), "invokeai"
+            faults.append(f"{name} is not JSON.")
+    if "Dream" in text:
+        return dialects.dream(text["Dream"], faults), "invokeai"
+    if text.get("Software") == "NovelAI" or exif.get("Software") == "NovelAI":
+        return dialects.novel(text, faults), "novelai"
+    if "num_inference_steps" in text:
+        return dialects.easy(text, faults), "easydiffusion"
+    return {}, None
+
+
+def _wrapped(comment: str) -> dict[str, str]:
+    """Texts that are told together in one comment, as videos of ComfyUI and hidden texts have it."""
+    value = dialects.mapping(comment)
+    return {
+        name: given if isinstance(given, str) else json.dumps(given)
+        for name, given in value.items()
+        if name in ("prompt", "workflow", "parameters") and isinstance(given, str | dict)
+    }
+
+
+def texts_of_hidden(hidden: str) -> dict[str, str]:
+    """A text that was hidden in the pixels, as the texts that a file would have told."""
+    value = dialects.mapping(hidden)
+    if "Comment" in value or ("sui_image_params" not in value and value.get("Software")):
+        return {key: clean_text(given) for key, given in value.items() if isinstance(given, str)}
+    return {"parameters": clean_text(hidden)} if hidden else {}
+
+
+def _comfy(text: Mapping[str, str], exif: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
     graphs: dict[str, Any] = {}
     for name in ("prompt", "workflow"):
         candidates = [text.get(name, "")]
@@ -119,33 +186,12 @@ def _comfy(text: Mapping[str, str], exif: Mapping[str, str]) -> dict[str, Any]:
             if label.strip().lower() == name:
                 candidates.append(body)
         for candidate in candidates:
-            value = _mapping(candidate)
+            value = dialects.mapping(candidate)
             if comfy.is_graph(value) if name == "prompt" else "nodes" in value:
                 graphs.setdefault(name, value)
+            elif candidate.lstrip().startswith("{") and not value:
+                faults.append(f"ComfyUI's {name} is not JSON.")
     return graphs
-
-
-def _mapping(text: str) -> dict[str, Any]:
-    text = text.strip().rstrip("\0")
-    if not text.startswith("{"):
-        return {}
-    try:
-        value = load_json(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _swarm(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    meta = {
-        field: parameters[name]
-        for name, field in _SWARM.items()
-        if isinstance(parameters.get(name), str | int | float) and parameters[name] != ""
-    }
-    if isinstance(meta.get("width"), int) and isinstance(meta.get("height"), int):
-        meta["Size"] = f"{meta['width']}x{meta['height']}"
-    resources = resources_of(meta)
-    return meta | ({"resources": resources} if resources else {})
 
 
 def _sub_directory(book: Image.Exif) -> Mapping[int, Any]:

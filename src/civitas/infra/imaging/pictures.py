@@ -24,7 +24,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from civitas.infra.imaging import headers, metadata, png
+from civitas.infra.imaging import headers, metadata, png, stealth
 from civitas.infra.imaging.port import VariantFormat
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.infra.imaging.transforms import widths_for
@@ -75,6 +75,8 @@ def decode(data: bytes, limits: ImagingSettings, *, width: int) -> Picture:
             if frames > limits.max_frames:
                 raise headers.too_many_frames(limits)
             raw, orientation = _metadata(data, header.format, image, limits)
+            if format_hides(header.format) and not metadata.meta_of(raw):
+                raw = _hidden(image, raw)
             across, down = image.size
             turned = orientation >= 5
             wide, high = (down, across) if turned else (across, down)
@@ -148,10 +150,18 @@ def _metadata(
         exif if isinstance(exif, bytes) else b"", entries=entries, characters=characters
     )
     raw["exif"] = fields
-    packet = image.info.get("xmp", b"")
-    if isinstance(packet, bytes) and 0 < len(packet) <= 64 * 1024:
-        raw["xmp"] = clean_text(packet.decode("utf-8", "replace"))
     return {key: value for key, value in raw.items() if value}, orientation
+
+
+def format_hides(format: str) -> bool:
+    """Whether pixels of the format survive exactly, so that a text can be hidden in them."""
+    return format in ("png", "webp")
+
+
+def _hidden(image: Image.Image, raw: dict[str, Any]) -> dict[str, Any]:
+    found = stealth.hidden_text(image)
+    texts = metadata.texts_of_hidden(found) if found else {}
+    return raw | {"text": {**raw.get("text", {}), **texts}} if texts else raw
 
 
 def _master(image: Image.Image, target: tuple[int, int]) -> Image.Image:

@@ -9,7 +9,7 @@ from typing import Any
 
 from civitas.infra.imaging import headers
 from civitas.infra.imaging.pool import DecoderPool
-from civitas.infra.imaging.port import FORMATS, ImageFacts, Processed, Variant, VariantFormat
+from civitas.infra.imaging.port import FORMATS, ORIGINAL, ImageFacts, Processed, Variant, VariantFormat
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.kit.errors import Invalid
 
@@ -44,6 +44,7 @@ class PillowImaging:
         *,
         widths: Sequence[int] | None = None,
         formats: Sequence[VariantFormat] = FORMATS,
+        strip: bool = False,
     ) -> Processed:
         """Facts and copies with one decoding."""
         chosen = sorted(
@@ -51,11 +52,14 @@ class PillowImaging:
         )
         out_dir = await asyncio.to_thread(out_dir.resolve)
         try:
-            answer = await self._ask(source, out_dir, chosen[:16], formats)
+            answer = await self._ask(source, out_dir, chosen[:16], formats, strip)
+            if answer["original"] == "stripped":
+                part = out_dir / f"{ORIGINAL}.part"
+                await asyncio.to_thread(part.replace, out_dir / ORIGINAL)
             variants = await asyncio.to_thread(_settle, out_dir, answer["variants"])
         finally:
             await asyncio.to_thread(_sweep, out_dir)
-        return Processed(ImageFacts(**answer["facts"]), variants)
+        return Processed(ImageFacts(**answer["facts"]), variants, answer["original"])
 
     async def aclose(self) -> None:
         """End the decoders; a later call starts them again."""
@@ -73,8 +77,15 @@ class PillowImaging:
         out_dir: Path | None,
         widths: Sequence[int],
         formats: Sequence[VariantFormat],
+        strip: bool = False,
     ) -> dict[str, Any]:
-        request = {"path": "", "out": str(out_dir or ""), "widths": list(widths), "formats": list(formats)}
+        request = {
+            "path": "",
+            "out": str(out_dir or ""),
+            "widths": list(widths),
+            "formats": list(formats),
+            "strip": strip,
+        }
         if isinstance(source, Path):
             request["path"] = str(await asyncio.to_thread(self._checked, source))
             return await self._pool.run(request)

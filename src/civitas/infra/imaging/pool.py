@@ -80,8 +80,11 @@ class _Decoder:
     async def start(cls, settings: ImagingSettings) -> _Decoder:
         # The child sees no secret of ours: of the environment only what Python needs to find this package.
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "MALLOC_ARENA_MAX": "2"}
+        # It does not start where we did, so that places relative to it are told in full.
         environment |= {
-            name: os.environ[name] for name in ("PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ
+            name: os.pathsep.join(map(os.path.abspath, os.environ[name].split(os.pathsep)))
+            for name in ("PYTHONPATH", "LD_LIBRARY_PATH")
+            if os.environ.get(name)
         }
         try:
             process = await asyncio.create_subprocess_exec(

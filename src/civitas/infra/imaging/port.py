@@ -19,6 +19,8 @@ MIME: Final[dict[SourceFormat, str]] = {
     "avif": "image/avif",
     "gif": "image/gif",
 }
+Original = Literal["as_is", "stripped", "withheld"]
+"""What of the file as it came may be given on: all of it, a copy without where and with what it was taken, nothing."""
 FORMATS: Final[tuple[VariantFormat, ...]] = ("avif", "webp", "jpeg")
 
 
@@ -42,9 +44,14 @@ class ImageFacts:
     phash: str
     """64-bit perceptual hash, 16 hex digits; compare with `fingerprints.distance`."""
     metadata: dict[str, Any] = field(default_factory=dict)
-    """Raw metadata, bounded and safe to store as JSON: `text` (chunks), `exif` (named fields), `xmp`."""
+    """Raw metadata, bounded and safe to store as JSON: `text` (chunks), `exif` (named fields)."""
     meta: dict[str, Any] = field(default_factory=dict)
     """Civitai's generation fields: prompt, negativePrompt, cfgScale, steps, sampler, seed, ..., comfy."""
+
+    meta_format: str | None = None
+    """Which writer's way of telling a recipe was understood."""
+    meta_faults: list[str] = field(default_factory=list)
+    """Sentences about what of it could not be read."""
 
     @property
     def animated(self) -> bool:
@@ -79,6 +86,12 @@ class Processed:
 
     facts: ImageFacts
     variants: list[Variant]
+    original: Original = "withheld"
+    """When `stripped`, the copy is `ORIGINAL` in `out_dir`."""
+
+
+ORIGINAL: Final = "original"
+"""The name of the copy without origin."""
 
 
 class Imaging(Protocol):
@@ -112,8 +125,12 @@ class Imaging(Protocol):
         *,
         widths: Sequence[int] | None = None,
         formats: Sequence[VariantFormat] = FORMATS,
+        strip: bool = False,
     ) -> Processed:
-        """`inspect` and `render` with one decoding. `out_dir` must exist; a failure leaves no file in it."""
+        """`inspect` and `render` with one decoding. `out_dir` must exist; a failure leaves no file in it.
+
+        With `strip`, the original without its origin is made, too (`stripping`).
+        """
         ...
 
     async def aclose(self) -> None:

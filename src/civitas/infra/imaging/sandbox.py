@@ -21,7 +21,8 @@ from typing import Any, BinaryIO, Final
 
 from PIL import AvifImagePlugin, Image
 
-from civitas.infra.imaging import fingerprints, headers, metadata, pictures
+from civitas.infra.imaging import fingerprints, headers, metadata, pictures, stripping
+from civitas.infra.imaging.port import ORIGINAL, Original
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.kit.errors import Fault, Invalid
 
@@ -35,8 +36,10 @@ def handle(request: Mapping[str, Any], data: bytes, limits: ImagingSettings) -> 
     widths = request["widths"]
     picture = pictures.decode(data, limits, width=max(widths) if request["out"] else _SUMMARY_WIDTH)
     flat = pictures.flattened(picture.master)
+    format = headers.read_header(data, limits).format
+    recipe = metadata.read(picture.metadata)
     facts = {
-        "format": headers.read_header(data, limits).format,
+        "format": format,
         "width": picture.width,
         "height": picture.height,
         "size": len(data),
@@ -47,12 +50,17 @@ def handle(request: Mapping[str, Any], data: bytes, limits: ImagingSettings) -> 
         "dominant": fingerprints.dominant(flat),
         "phash": fingerprints.phash(flat),
         "metadata": picture.metadata,
-        "meta": metadata.meta_of(picture.metadata),
+        "meta": recipe.meta,
+        "meta_format": recipe.format,
+        "meta_faults": recipe.faults,
     }
     variants: list[tuple[int, int, str, int]] = []
     if request["out"]:
         variants = [*pictures.encode(picture, Path(request["out"]), widths, request["formats"], limits)]
-    return {"facts": facts, "variants": variants}
+    original: Original = "withheld"
+    if request["out"] and request["strip"]:
+        original = stripping.strip(data, format, Path(request["out"]) / f"{ORIGINAL}.part")
+    return {"facts": facts, "variants": variants, "original": original}
 
 
 def main() -> int:

@@ -15,4 +15,7 @@ class LimitSettings(BaseModel):
         default=10, ge=1, description="Attempts to sign in, up or reset, by address."
     )
     mail_per_hour: int = Field(default=8, ge=1, description="Mails that one address or account can cause.")
+    reaction_per_minute: int = Field(
+        default=60, ge=1, description="Reactions set or taken back by one person."
+    )
     download_per_minute: int = Field(default=60, ge=1, description="Downloads started by one caller.")

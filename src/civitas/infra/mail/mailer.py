@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import smtplib
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from typing import Protocol
@@ -28,6 +29,8 @@ class Mail:
     subject: str
     text: str
     html: str | None = None
+    # Further header fields, such as how to unsubscribe.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Mailer(Protocol):
@@ -63,6 +66,8 @@ class SmtpMailer:
     def _send(self, mail: Mail) -> None:
         message = EmailMessage()
         message["From"], message["To"], message["Subject"] = self.settings.sender, mail.to, mail.subject
+        for name, value in mail.headers.items():
+            message[name] = value
         message.set_content(mail.text)
         if mail.html:
             message.add_alternative(mail.html, subtype="html")

@@ -3,43 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from functools import cache
+from socket import SOCK_STREAM, gaierror, getaddrinfo
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
 from civitas.kit.errors import Invalid, TooLarge, Unavailable
+from civitas.kit.internet import is_public
 
 MAX_REDIRECTS = 3
-# RFC 6052 and RFC 8215: addresses that a translator turns into IPv4.
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_NAT64_LOCAL = ipaddress.ip_network("64:ff9b:1::/48")
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
+# Its own threads: a name server that does not answer must hold up nobody but those who ask it.
+_RESOLVING = ThreadPoolExecutor(32, thread_name_prefix="resolve")
 
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the open internet (RFC 6890 and its kin say which do not)."""
-    ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-        if ip in _NAT64_LOCAL:
-            return False
-    return ip.is_global and not ip.is_multicast
+
+@cache
+def trust() -> ssl.SSLContext:
+    """The certificates that are believed; reading them takes longer than most requests, so once."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 async def resolve(host: str, port: int) -> list[str]:
     """All addresses of a host name by the system's resolver."""
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
+        found = await asyncio.get_running_loop().run_in_executor(
+            _RESOLVING, lambda: getaddrinfo(host, port, type=SOCK_STREAM)
+        )
+    except (gaierror, UnicodeError) as error:
         raise Unavailable(f"The host {host} could not be found.", code="host_not_found") from error
     return [str(entry[4][0]) for entry in found]
 
@@ -62,15 +59,14 @@ class OutboundClient:
 
     async def check(self, url: str) -> tuple[str, str]:
         """The URL and the address to connect to; Invalid when the URL may not be fetched."""
-        parts = urlsplit(url)
+        parts, port = _parts(url)
         host = parts.hostname or ""
         trusted = host in self.settings.trusted_hosts
         if parts.scheme != "https" and not (parts.scheme == "http" and (self.settings.allow_http or trusted)):
             raise Invalid("Only https addresses can be fetched.", code="url_not_https")
-        if not host or parts.username or parts.password:
+        if not host or parts.username is not None or parts.password is not None:
             raise Invalid("This address has no plain host name.", code="url_invalid")
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        addresses = await self.resolver(host, port)
+        addresses = await self.resolver(host, port or (443 if parts.scheme == "https" else 80))
         if not addresses or (not trusted and not all(is_public(address) for address in addresses)):
             raise Invalid("This address leads into a private network and is refused.", code="url_private")
         return url, addresses[0]
@@ -85,40 +81,91 @@ class OutboundClient:
                     raise TooLarge(f"The answer is larger than {max_bytes} bytes.", code="answer_too_large")
             return bytes(body)
 
+    def line(self) -> httpx.AsyncClient:
+        """Connections that are kept for several requests to one host (`stream`'s `over`).
+
+        Never for two hosts: a connection is found again by the address alone, so the second host's certificate would not
+        be looked at.
+        """
+        transport = httpx.AsyncHTTPTransport(verify=trust(), retries=0)
+        return httpx.AsyncClient(transport=transport, timeout=self.timeout_s, trust_env=False)
+
     @asynccontextmanager
     async def stream(
         self,
         url: str,
         *,
         method: str = "GET",
-        headers: dict[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
+        redirects: int = MAX_REDIRECTS,
+        over: httpx.AsyncClient | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """One request whose body is read by the caller; each redirect is checked like the first URL."""
-        for _ in range(MAX_REDIRECTS + 1):
+        """One request whose body is read by the caller; each redirect is checked like the first URL.
+
+        With `redirects=0` an answer that redirects is given as it is. `over` is a `line` to this host. Raises Invalid
+        (`url_not_https`, `url_invalid`, `url_private`, `too_many_redirects`), Unavailable (`host_not_found`,
+        `host_unavailable`).
+        """
+        for _ in range(redirects + 1):
             _, address = await self.check(url)
-            parts = urlsplit(url)
-            pinned = httpx.URL(url).copy_with(host=address)
-            transport = httpx.AsyncHTTPTransport(retries=0)
-            async with httpx.AsyncClient(
-                transport=transport, timeout=self.timeout_s, trust_env=False
-            ) as client:
-                request = client.build_request(
-                    method,
-                    pinned,
-                    headers={**(headers or {}), "Host": parts.netloc.rsplit("@", 1)[-1]},
-                    content=content,
-                    extensions={"sni_hostname": parts.hostname or ""},
-                )
+            async with nullcontext(over) if over is not None else self.line() as client:
+                request = _request(client, method, url, address, headers or {}, content)
                 try:
                     response = await client.send(request, stream=True)
                 except httpx.HTTPError as error:
-                    raise Unavailable(f"{parts.hostname} did not answer.", code="host_unavailable") from error
+                    raise Unavailable(
+                        f"{request.headers['host']} did not answer.", code="host_unavailable"
+                    ) from error
                 try:
-                    if not response.has_redirect_location:
+                    if not redirects or not response.has_redirect_location:
                         yield response
                         return
-                    url = str(httpx.URL(url).join(response.headers["location"]))
+                    url = _joined(url, response.headers["location"])
                 finally:
                     await response.aclose()
         raise Invalid("The address redirects too often.", code="too_many_redirects")
+
+
+class CallbackClient(OutboundClient):
+    """What calls receivers of callbacks: an operator's development hosts may be private and plain."""
+
+
+class MediaClient(OutboundClient):
+    """What fetches foreign media."""
+
+
+def _parts(url: str) -> tuple[SplitResult, int | None]:
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError as error:
+        raise Invalid("This is no address.", code="url_invalid") from error
+
+
+def _request(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    address: str,
+    headers: Mapping[str, str],
+    content: bytes | None,
+) -> httpx.Request:
+    parts = urlsplit(url)
+    try:
+        return client.build_request(
+            method,
+            httpx.URL(url).copy_with(host=address),
+            headers={**headers, "Host": parts.netloc.rsplit("@", 1)[-1]},
+            content=content,
+            extensions={"sni_hostname": parts.hostname or ""},
+        )
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise Invalid("This is no address.", code="url_invalid") from error
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return str(httpx.URL(url).join(location))
+    except httpx.InvalidURL as error:
+        raise Invalid("The address redirects to what is no address.", code="url_invalid") from error

@@ -146,13 +146,20 @@ def handles(
 def on(
     event: type[E], *, queue: str = "default", attempts: int = 12
 ) -> Callable[[Callable[[AsyncSession, E], Awaitable[None]]], Callable[[AsyncSession, E], Awaitable[None]]]:
-    """Run this function once for every published `event`, in a transaction of its own."""
+    """Run this function once for every published `event`, in a transaction of its own.
+
+    Raises ValueError when the domain already has a listener of this event with the same name.
+    """
 
     def register(
         function: Callable[[AsyncSession, E], Awaitable[None]],
     ) -> Callable[[AsyncSession, E], Awaitable[None]]:
         listener = Listener(event, function, function_name(function), queue, attempts)
-        REGISTRY.listeners.setdefault(wire_name(event), []).append(listener)
+        beside = REGISTRY.listeners.setdefault(wire_name(event), [])
+        # What ran is remembered by name: of two with the same one, the second would never run.
+        if any(other.name == listener.name for other in beside):
+            raise ValueError(f"{wire_name(event)} has two listeners called {listener.name}")
+        beside.append(listener)
         return function
 
     return register

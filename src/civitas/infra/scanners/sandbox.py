@@ -14,11 +14,11 @@ import sys
 from importlib import metadata
 from typing import Any
 
-from civitas.infra.scanners import confine
 from civitas.infra.scanners.inspection.findings import Findings, Limits
 from civitas.infra.scanners.inspection.views import View
 from civitas.infra.scanners.inspection.walk import inspect
 from civitas.infra.scanners.report import Verdict
+from civitas.kit import confine
 
 MAX_REQUEST = 256 * 1024
 

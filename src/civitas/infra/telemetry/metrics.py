@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 REQUESTS = Counter("civitas_requests_total", "HTTP requests answered", ["method", "route", "status"])
@@ -13,9 +15,30 @@ REQUEST_SECONDS = Histogram(
 )
 IN_FLIGHT = Gauge("civitas_requests_in_flight", "HTTP requests being answered")
 TASKS_WAITING = Gauge("civitas_tasks_waiting", "Tasks in the queue", ["queue"])
+BUZZ_SUPPLY = Gauge(
+    "civitas_buzz_supply", "Buzz of people, in escrow and in pools (cash: dollars)", ["currency"]
+)
+BUZZ_UNFOLDED = Gauge("civitas_buzz_unfolded_rows", "Credits that wait to be added to their accounts")
+BUZZ_HOLDS = Gauge("civitas_buzz_open_holds", "Holds that are open")
 TASKS_FAILED = Gauge("civitas_tasks_failed", "Dead letters in the queue")
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+@cache
+def _counter(method: str, route: str, status: int) -> Counter:
+    return REQUESTS.labels(method, route, str(status))
+
+
+@cache
+def _clock(route: str) -> Histogram:
+    return REQUEST_SECONDS.labels(route)
+
+
+def answered(method: str, route: str, status: int, seconds: float) -> None:
+    """Count an answered request; `route` is the pattern of its path, of which there are few."""
+    _counter(method, route, status).inc()
+    _clock(route).observe(seconds)
 
 
 def exposition() -> bytes:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -21,32 +19,21 @@ async def reads(session: AsyncSession) -> BoundReads:
 
 
 class Queries:
-    """Counts the statements that run on one connection."""
+    """Counts the statements that the read pool runs."""
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, reads: BoundReads) -> None:
         self.count = 0
-        self._connection = connection
+        self._reads = reads
 
     @contextmanager
     def counted(self) -> Iterator[None]:
         """Start from nothing and count what runs inside."""
-        outer = self
-        before = self._connection.cursor_factory
-
-        class Counting(before):  # type: ignore[misc, valid-type]
-            async def execute(self, *args: Any, **kwargs: Any) -> Any:
-                outer.count += 1
-                return await super().execute(*args, **kwargs)
-
-        self.count = 0
-        self._connection.cursor_factory = Counting
-        try:
-            yield
-        finally:
-            self._connection.cursor_factory = before
+        before = self._reads.asked
+        yield
+        self.count = self._reads.asked - before
 
 
 @pytest.fixture
-async def queries(session: AsyncSession) -> Queries:
+async def queries(reads: BoundReads) -> Queries:
     """A counter of statements: `with queries.counted(): ...; assert queries.count == n`."""
-    return Queries(await driver_connection(session))
+    return Queries(reads)

@@ -82,6 +82,7 @@ def _people() -> None:
         sa.Column("avatar_key", sa.String(), nullable=True),
         sa.Column("settings", JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False),
         sa.Column("score", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("score_parts", JSONB(), server_default=sa.text("'{}'::jsonb"), nullable=False),
         sa.Column("follower_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("following_count", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("model_count", sa.BigInteger(), server_default="0", nullable=False),

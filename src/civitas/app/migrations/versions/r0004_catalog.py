@@ -45,6 +45,7 @@ def _models() -> None:
         sa.Column("sfw_only", sa.Boolean(), server_default=FALSE, nullable=False),
         sa.Column("locked_properties", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'::text[]"),
             nullable=False),
+        sa.Column("editor_ids", sa.ARRAY(sa.BigInteger()), nullable=False, server_default=sa.text("'{}'::bigint[]")),
         sa.Column("cannot_promote", sa.Boolean(), server_default=FALSE, nullable=False),
         sa.Column("cannot_publish", sa.Boolean(), server_default=FALSE, nullable=False),
         sa.Column("is_official", sa.Boolean(), server_default=FALSE, nullable=False),
@@ -360,6 +361,16 @@ def _counters_and_history() -> None:
         sa.PrimaryKeyConstraint("person_id", "model_id", "kind", name="pk_model_engagements")
     )
     op.create_index("ix_model_engagements_model_id_kind", "model_engagements", ["model_id", "kind"])
+    op.create_table("model_collaborators",
+        sa.Column("model_id", sa.BigInteger(), sa.ForeignKey("models.id", ondelete="CASCADE",
+            name="fk_model_collaborators_model_id"), primary_key=True, autoincrement=False),
+        sa.Column("person_id", sa.BigInteger(), sa.ForeignKey("people.id", ondelete="CASCADE",
+            name="fk_model_collaborators_person_id"), primary_key=True, autoincrement=False),
+        sa.Column("status", sa.String(), server_default=sa.text("'pending'"), nullable=False),
+        sa.Column("invited_by", sa.BigInteger()), sa.Column("answered_at", AWARE),
+        sa.Column("created_at", AWARE, server_default=NOW, nullable=False),
+        sa.CheckConstraint("status IN ('pending', 'accepted', 'declined')", name="ck_model_collaborators_status"))
+    op.create_index("ix_model_collaborators_person_id", "model_collaborators", ["person_id"])
     op.create_table("model_events",
         sa.Column("id", sa.BigInteger(), sa.Identity(), nullable=False),
         sa.Column("model_id", sa.BigInteger(), nullable=False),
@@ -379,7 +390,7 @@ def _counters_and_history() -> None:
 def downgrade() -> None:
     op.drop_constraint("fk_models_forked_from_version_id", "models")
     tables = (
-        "model_events", "model_engagements", "downloads", "version_metrics", "model_metrics",
+        "model_events", "model_collaborators", "model_engagements", "downloads", "version_metrics", "model_metrics",
         "merge_steps", "version_parents", "recommended_resources", "version_previews", "model_tags",
         "tags", "file_headers", "file_scans", "file_hashes", "model_files", "model_versions", "models",
     )  # fmt: skip

@@ -64,6 +64,7 @@ def upgrade() -> None:
         ),
         sa.Column("blurhash", sa.String(), nullable=True),
         sa.Column("colour", sa.String(), nullable=True),
+        sa.Column("original", sa.String(), nullable=True),
         sa.Column("perceptual_hash", sa.BigInteger(), nullable=True),
         sa.Column("nsfw_level", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("nsfw_level_locked", sa.Boolean(), server_default=sa.text("false"), nullable=False),
@@ -72,6 +73,7 @@ def upgrade() -> None:
         sa.Column("raw_metadata", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("original IN ('as_is', 'stripped')", name=op.f("ck_images_original")),
         sa.CheckConstraint(
             "status IN ('pending', 'ready', 'failed', 'blocked')", name=op.f("ck_images_status")
         ),

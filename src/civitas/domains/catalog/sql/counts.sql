@@ -39,6 +39,11 @@ UPDATE people p SET model_count = greatest(0, p.model_count + c.change)
   FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(id, change)
  WHERE p.id = c.id::bigint;
 
+-- name: add_to_safe_people
+UPDATE people p SET safe_model_count = greatest(0, p.safe_model_count + c.change)
+  FROM unnest(%(keys)b::text[], %(changes)b::bigint[]) AS c(id, change)
+ WHERE p.id = c.id::bigint;
+
 -- name: forget_counts
 TRUNCATE count_changes, search_words, search_forms;
 
@@ -61,10 +66,13 @@ UPDATE tags t SET model_count = coalesce(c.models, 0), safe_count = coalesce(c.s
    AND (t.model_count <> coalesce(c.models, 0) OR t.safe_count <> coalesce(c.safe, 0));
 
 -- name: recount_people
-WITH counted AS (SELECT person_id, count(*) AS models FROM model_listings GROUP BY 1)
-UPDATE people p SET model_count = coalesce(c.models, 0)
+WITH counted AS (
+    SELECT person_id, count(*) AS models, count(*) FILTER (WHERE level & 3 <> 0) AS safe
+      FROM model_listings GROUP BY 1)
+UPDATE people p SET model_count = coalesce(c.models, 0), safe_model_count = coalesce(c.safe, 0)
   FROM people p2 LEFT JOIN counted c ON c.person_id = p2.id
- WHERE p.id = p2.id AND p.model_count <> coalesce(c.models, 0);
+ WHERE p.id = p2.id
+   AND (p.model_count <> coalesce(c.models, 0) OR p.safe_model_count <> coalesce(c.safe, 0));
 
 -- name: words_after
 SELECT word FROM search_words WHERE word > %(after)s ORDER BY word LIMIT %(limit)s;
@@ -94,3 +102,52 @@ SELECT i.id, (SELECT count(*) FROM model_engagements e WHERE e.model_id = i.id A
   FROM unnest(%(ids)s::bigint[]) AS i(id) WHERE EXISTS (SELECT FROM models WHERE models.id = i.id)
     ON CONFLICT (model_id) DO UPDATE SET favourites = excluded.favourites;
 
+
+-- name: count_tip
+INSERT INTO model_metrics AS m (model_id, tipped)
+SELECT x.id, %(buzz)s FROM models x
+ WHERE x.id = CASE %(kind)s WHEN 'model' THEN %(id)s
+              ELSE (SELECT v.model_id FROM model_versions v WHERE v.id = %(id)s) END
+ON CONFLICT (model_id) DO UPDATE SET tipped = m.tipped + excluded.tipped
+RETURNING model_id;
+
+-- name: count_generations
+-- So many images were made with each version; their models' counters follow.
+WITH used AS (
+    SELECT v.id, v.model_id, u.images
+      FROM unnest(%(versions)s::bigint[], %(images)s::bigint[]) AS u(id, images)
+      JOIN model_versions v ON v.id = u.id
+), counted AS (
+    INSERT INTO version_metrics AS m (version_id, generations)
+    SELECT id, images FROM used ORDER BY id
+    ON CONFLICT (version_id) DO UPDATE SET generations = m.generations + excluded.generations
+)
+INSERT INTO model_metrics AS m (model_id, generations)
+SELECT model_id, sum(images)::bigint FROM used GROUP BY model_id ORDER BY model_id
+ON CONFLICT (model_id) DO UPDATE SET generations = m.generations + excluded.generations
+RETURNING model_id;
+
+-- name: set_comments
+INSERT INTO model_metrics AS m (model_id, comments)
+SELECT id, %(comments)s FROM models WHERE id = %(id)s
+ON CONFLICT (model_id) DO UPDATE SET comments = excluded.comments
+RETURNING model_id;
+
+-- name: set_thumbs
+-- The reviews of one version as they stand; its model's counters are the sums over its versions.
+WITH version AS (
+    INSERT INTO version_metrics AS m (version_id, thumbs_up, thumbs_down)
+    SELECT id, %(up)s, %(down)s FROM model_versions WHERE id = %(version)s
+    ON CONFLICT (version_id) DO UPDATE SET thumbs_up = excluded.thumbs_up, thumbs_down = excluded.thumbs_down
+    RETURNING version_id
+), others AS (
+    SELECT v.model_id, coalesce(sum(o.thumbs_up), 0)::bigint AS up, coalesce(sum(o.thumbs_down), 0)::bigint AS down
+      FROM model_versions v
+      LEFT JOIN model_versions w ON w.model_id = v.model_id AND w.id <> v.id
+      LEFT JOIN version_metrics o ON o.version_id = w.id
+     WHERE v.id IN (SELECT version_id FROM version) GROUP BY v.model_id
+)
+INSERT INTO model_metrics AS m (model_id, thumbs_up, thumbs_down)
+SELECT model_id, up + %(up)s, down + %(down)s FROM others
+ON CONFLICT (model_id) DO UPDATE SET thumbs_up = excluded.thumbs_up, thumbs_down = excluded.thumbs_down
+RETURNING model_id;

@@ -9,7 +9,9 @@ SELECT m.*, p.username, p.avatar_key,
  WHERE m.id = ANY(%(ids)s);
 
 -- name: versions
-SELECT v.* FROM model_versions v WHERE v.model_id = ANY(%(ids)s) ORDER BY v.model_id, v.position, v.id DESC;
+SELECT v.*, to_jsonb(a) - 'rights_hash' AS access
+  FROM model_versions v LEFT JOIN version_access a ON a.version_id = v.id
+ WHERE v.model_id = ANY(%(ids)s) ORDER BY v.model_id, v.position, v.id DESC;
 
 -- name: files
 SELECT f.*, h.hashes, s.checks

@@ -49,7 +49,9 @@ SELECT %(last)s, NULL, sum(w.models)::bigint
   FROM (SELECT s.models FROM search_words s
          WHERE s.word >= %(last)s::text COLLATE "C" AND s.word < (%(last)s::text || chr(1114111)) COLLATE "C"
          LIMIT 2000) w
-HAVING sum(w.models) > 0;
+HAVING sum(w.models) > 0
+UNION ALL
+SELECT NULL, NULL, reltuples::bigint FROM pg_class WHERE oid = 'model_listings'::regclass;
 
 -- name: suggest
 (SELECT 'model', l.model_id, m.name, m.type, l.downloads
@@ -59,11 +61,11 @@ HAVING sum(w.models) > 0;
    JOIN models m ON m.id = l.model_id
   ORDER BY l.downloads DESC, l.model_id DESC)
 UNION ALL
-(SELECT 'creator', p.id, p.username, NULL, p.model_count
+(SELECT 'creator', p.id, p.username, NULL, p.${model_count}
    FROM people p
-  WHERE p.model_count > 0 AND p.status = 'active'
+  WHERE p.${model_count} > 0 AND p.status = 'active'
     AND p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s ${hidden_people}
-  ORDER BY p.model_count DESC, p.id LIMIT %(limit)s)
+  ORDER BY p.${model_count} DESC, p.id LIMIT %(limit)s)
 UNION ALL
 (SELECT 'tag', t.id, t.name, NULL, t.models
    FROM (SELECT id, name, CASE WHEN %(mask)s::bigint > 3 THEN model_count ELSE safe_count END AS models
@@ -72,16 +74,16 @@ UNION ALL
   ORDER BY t.models DESC, t.id DESC LIMIT %(limit)s);
 
 -- name: creators
-SELECT p.username, p.avatar_key, p.model_count
+SELECT p.username, p.avatar_key, p.${model_count}
   FROM people p
- WHERE p.model_count > 0 AND p.status = 'active'
+ WHERE p.${model_count} > 0 AND p.status = 'active'
    AND (%(prefix)s = '' OR (p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s))
- ORDER BY p.model_count DESC, p.id LIMIT %(limit)s OFFSET %(offset)s;
+ ORDER BY p.${model_count} DESC, p.id LIMIT %(limit)s OFFSET %(offset)s;
 
 -- name: count_creators
 SELECT count(*) FROM (
     SELECT FROM people p
-     WHERE p.model_count > 0 AND p.status = 'active'
+     WHERE p.${model_count} > 0 AND p.status = 'active'
        AND (%(prefix)s = '' OR (p.username_folded >= %(prefix)s AND p.username_folded < %(beyond)s))
      LIMIT 100000) counted;
 
@@ -110,23 +112,33 @@ SELECT p.id, p.username, p.avatar_key FROM people p
  WHERE p.status = 'active' AND p.username_folded = %(name)s;
 
 -- name: permissions_of_models
-SELECT d.model_id, d.state, m.person_id, NULL::text, m.mode, NULL::timestamptz, false
+SELECT d.model_id, d.state, m.person_id, NULL::text, m.mode, NULL::timestamptz, false, false, 0
   FROM model_documents d JOIN models m ON m.id = d.model_id WHERE d.model_id = ANY(%(ids)s);
 
 -- name: permissions_of_versions
-SELECT d.version_id, d.state, m.person_id, v.usage_control, m.mode, v.early_access_ends_at, v.require_auth
+SELECT d.version_id, d.state, m.person_id, v.usage_control, m.mode, CASE WHEN a.gate = 'timed' THEN coalesce(a.ends_at, v.published_at + make_interval(days => a.days::int))
+            ELSE v.early_access_ends_at END, v.require_auth,
+       coalesce(a.gate = 'permanent' AND a.state <> 'ended', false), coalesce((SELECT e.permissions FROM entity_access e
+                  WHERE e.subject_kind = 'model_version' AND e.subject_id = v.id
+                    AND e.accessor_kind = 'user' AND e.accessor_id = %(viewer)s::bigint), 0)
   FROM version_documents d
   JOIN model_versions v ON v.id = d.version_id JOIN models m ON m.id = d.model_id
+  LEFT JOIN version_access a ON a.version_id = v.id
  WHERE d.version_id = ANY(%(ids)s);
 
 -- name: download_facts
 SELECT m.person_id, m.status, m.mode, m.availability, m.published_at,
-       v.status, v.availability, v.usage_control, v.require_auth, v.early_access_ends_at, v.published_at,
+       v.status, v.availability, v.usage_control, v.require_auth, CASE WHEN a.gate = 'timed' THEN coalesce(a.ends_at, v.published_at + make_interval(days => a.days::int))
+            ELSE v.early_access_ends_at END, v.published_at,
        f.id, f.name, f.type, f.format, f.size_class, f.precision, f.quantisation, f.visibility, f.scan_status,
        f.removed_at, f.is_primary, f.size, b.storage_key, b.sha256, b.content_type,
-       (SELECT p.settings -> 'files' FROM people p WHERE p.id = %(viewer)s::bigint)
+       (SELECT p.settings -> 'files' FROM people p WHERE p.id = %(viewer)s::bigint),
+       coalesce(a.gate = 'permanent' AND a.state <> 'ended', false), coalesce((SELECT e.permissions FROM entity_access e
+                  WHERE e.subject_kind = 'model_version' AND e.subject_id = v.id
+                    AND e.accessor_kind = 'user' AND e.accessor_id = %(viewer)s::bigint), 0)
   FROM model_versions v
   JOIN models m ON m.id = v.model_id
+  LEFT JOIN version_access a ON a.version_id = v.id
   LEFT JOIN model_files f ON f.version_id = v.id
   LEFT JOIN blobs b ON b.id = f.blob_id
  WHERE v.id = %(id)s

@@ -3,14 +3,19 @@
 -- viewer has decided about it. One row for every model that was ever made; the caller decides who may see it.
 SELECT m.id, m.person_id, m.name, m.type, m.status, m.mode, m.availability, m.origin, m.source, m.nsfw_level,
        m.unpublished_reason, m.unpublished_note, m.scheduled_at, m.published_at, m.deleted_at,
-       p.username, p.avatar_key, p.status = 'active', p.follower_count, p.model_count, p.created_at,
+       p.username, p.avatar_key, p.status = 'active', p.follower_count,
+       CASE WHEN %(mask)s::int > 3 THEN p.model_count ELSE p.safe_model_count END, p.created_at,
        d.state, ${body}, d.stats,
        f.version_id, f.version_name, f.model_id, f.model_name, f.username,
        EXISTS (SELECT FROM model_engagements e
                 WHERE e.person_id = %(viewer)s::bigint AND e.model_id = m.id AND e.kind = 'favourite'),
        EXISTS (SELECT FROM model_engagements e
                 WHERE e.person_id = %(viewer)s::bigint AND e.model_id = m.id AND e.kind = 'hide'),
-       (SELECT w.kind FROM follows w WHERE w.person_id = %(viewer)s::bigint AND w.target_id = m.person_id)
+       (SELECT w.kind FROM follows w WHERE w.person_id = %(viewer)s::bigint AND w.target_id = m.person_id),
+       m.editor_ids,
+       ARRAY(SELECT c.username FROM people c
+              WHERE c.id = ANY(m.editor_ids) AND c.status = 'active' AND c.username IS NOT NULL ORDER BY c.username),
+       p.badge
   FROM models m
   LEFT JOIN people p ON p.id = m.person_id
   LEFT JOIN model_documents d ON d.model_id = m.id
@@ -93,7 +98,8 @@ SELECT (SELECT jsonb_agg(jsonb_build_array(t.name, t.model_count))
                                  WHERE level & %(mask)s::int <> 0
                                  ORDER BY last_version_at DESC, model_id DESC LIMIT 400) l) f
                  WHERE f.facet LIKE 'b:%%' GROUP BY f.facet ORDER BY 2 DESC, 1 LIMIT 12) b),
-       (SELECT jsonb_agg(jsonb_build_array(p.username, p.avatar_key, p.model_count, p.follower_count)
+       (SELECT jsonb_agg(jsonb_build_array(p.username, p.avatar_key,
+                                            CASE WHEN %(mask)s::int > 3 THEN p.model_count ELSE p.safe_model_count END, p.follower_count)
                          ORDER BY c.latest DESC)
           FROM (SELECT l.person_id, max(l.last_version_at) AS latest
                   FROM (SELECT person_id, last_version_at FROM model_listings

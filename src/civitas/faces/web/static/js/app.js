@@ -15,3 +15,6 @@ import "./lineage.js";
 import "./palette.js";
 import "./shortcuts.js";
 import "./loading.js";
+import "./live-balance.js";
+import "./comments.js";
+import "./live-notices.js";

@@ -1,6 +1,6 @@
 // [data-infinite id] holds [data-items] and [data-load-more] with <a rel="next">. The next page is fetched when
 // its link comes near and its items are appended. On Back the same items stand at the same place again.
-import { $, announce, arrived, claim, memory, onContent } from "./dom.js";
+import { $, $$, announce, arrived, claim, memory, onContent } from "./dom.js";
 import { toast } from "./toast.js";
 
 const LIMIT = 3_000_000;
@@ -64,11 +64,18 @@ function watch(box) {
   if (link && box.dataset.infinite !== "manual") observer.observe(link);
 }
 
+// Where a script placed something stays out: written as an attribute it would be refused by the content security policy.
+function bare(item) {
+  const copy = item.cloneNode(true);
+  for (const element of [copy, ...$$("[style]", copy)]) element.removeAttribute("style");
+  return copy;
+}
+
 function save(box) {
   const list = $("[data-items]", box);
   if (!list) return;
   const added = [...list.children].slice(Number(box.dataset.first));
-  const html = added.map((item) => item.outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
+  const html = added.map((item) => bare(item).outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
   const link = $("[data-load-more]", box)?.outerHTML ?? "";
   if (html.length > LIMIT) return;
   memory.set(keyOf(box), { html, link, y: scrollY, at: Date.now() }, sessionStorage);

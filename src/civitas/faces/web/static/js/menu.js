@@ -1,7 +1,7 @@
 // details[data-menu]: closes on Escape, on a press outside and when focus leaves; arrows move between its items.
 import { $, $$ } from "./dom.js";
 
-const items = (menu) => $$(".menu-panel :is(a, button, input):not([disabled])", menu);
+const items = (menu) => $$(".menu-panel :is(a, button, input):not([disabled])", menu).filter((item) => item.checkVisibility());
 
 export function close(menu, refocus = false) {
   if (!menu.open) return;

@@ -14,15 +14,23 @@ let control = null;
 let timer = 0;
 
 const actions = () => {
-  const places = $$(".site-nav a").map((link) => ({ title: link.textContent.trim(), href: link.href, icon: "arrow-right" }));
+  const deeds = $$("[data-palette-actions] a", dialog).map((link) => ({
+    title: link.textContent.trim(),
+    href: link.href,
+    icon: link.dataset.icon,
+    words: link.dataset.words,
+  }));
+  const places = $$(".site-nav a, .site-nav .menu-item").map((link) => ({ title: link.textContent.trim(), href: link.href, icon: "arrow-right" }));
   const account = $$(".site-actions .menu-panel a.menu-item").map((link) => ({
     title: link.textContent.trim(),
     href: link.href,
     icon: "arrow-right",
   }));
   const seen = new Set();
-  return [...places, ...account].filter((item) => !seen.has(item.href) && seen.add(item.href));
+  return [...deeds, ...places, ...account].filter((item) => !seen.has(item.href) && seen.add(item.href));
 };
+
+const matches = (item, text) => item.title.toLowerCase().includes(text) || (item.words ?? "").split(" ").some((word) => word.startsWith(text));
 
 function option(item, index) {
   const picture = item.image
@@ -82,7 +90,7 @@ function start() {
   }));
   fill([
     { label: "Recent searches", items: recent },
-    { label: "Go to", items: actions() },
+    { label: "Do or go to", items: actions() },
   ]);
 }
 
@@ -100,7 +108,7 @@ async function ask() {
   const mine = ++asked;
   control = new AbortController();
   dialog.classList.add("busy");
-  const local = { label: "Go to", items: actions().filter((item) => item.title.toLowerCase().includes(text.toLowerCase())) };
+  const local = { label: "Do or go to", items: actions().filter((item) => matches(item, text.toLowerCase())) };
   try {
     const address = `${dialog.dataset.suggest}?q=${encodeURIComponent(text)}`;
     const response = await fetch(address, { signal: control.signal, headers: { Accept: "application/json" } });

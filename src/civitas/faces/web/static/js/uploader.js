@@ -1,5 +1,5 @@
 // [data-uploader]: sends what is dropped, pasted or chosen, shows how far each file is, and adds it to the version.
-// Attributes: data-version, data-accept (endings), data-max-size, data-list and data-list-href (the list to refresh).
+// Attributes: data-version, or data-attach (where in the API a finished upload is added), data-accept (endings), data-max-size, data-list and data-list-href (the list to refresh).
 import { $, $$, announce, claim, make, onContent } from "./dom.js";
 import { toast } from "./toast.js";
 import { asked, dropped, fromHandle, picked } from "./chosen-files.js";
@@ -19,7 +19,7 @@ class Uploader {
   constructor(form) {
     this.form = form;
     this.purpose = form.dataset.uploader;
-    this.version = form.dataset.version;
+    this.version = form.dataset.version ?? form.dataset.attach;
     this.endings = form.dataset.accept.split(",").map((ending) => ending.trim().toLowerCase());
     this.maxSize = Number(form.dataset.maxSize);
     this.list = $("[data-uploads]", form);
@@ -200,7 +200,7 @@ class Uploader {
   }
 
   async #attach(row) {
-    const path = `/model-versions/${this.version}/${KINDS[this.purpose]}`;
+    const path = this.form.dataset.attach ?? `/model-versions/${this.version}/${KINDS[this.purpose]}`;
     try {
       await persist(() => call(path, { method: "POST", body: { uploadId: row.transfer.id } }));
     } catch (error) {

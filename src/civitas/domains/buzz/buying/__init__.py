@@ -1,0 +1,1 @@
+"""Buying Buzz for money: prices, purchases, what comes of them, refunds and debts, codes and gift cards."""

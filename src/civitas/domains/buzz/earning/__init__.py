@@ -1,0 +1,1 @@
+"""How people earn Buzz: rewards, adverts, tips, the shares of creators, invitations."""

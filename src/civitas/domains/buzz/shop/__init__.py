@@ -1,0 +1,1 @@
+"""Cosmetics and the shop: having and wearing them, selling, creators' own items."""

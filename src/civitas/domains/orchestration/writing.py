@@ -1,0 +1,78 @@
+"""A workflow that is new, written down with all that belongs to it in one statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import inspect
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from civitas.domains.orchestration.media_tables import MediaBlob
+from civitas.domains.orchestration.tables import Job, Workflow, WorkflowStep
+from civitas.infra.db.base import Base
+from civitas.infra.db.statements import fetch
+
+
+def _columns(of: type[Base]) -> Mapping[str, str]:
+    """The attribute of each column."""
+    return {str(prop.columns[0].name): str(prop.key) for prop in inspect(of).column_attrs}
+
+
+# The attribute of each column, by class.
+COLUMNS: Final[Mapping[type[Base], Mapping[str, str]]] = {
+    of: _columns(of) for of in (Workflow, WorkflowStep, Job, MediaBlob)
+}
+
+
+def _insert(of: type[Base], given: str) -> str:
+    # Columns are named: a newer schema may have more of them, with defaults of their own.
+    named = ", ".join(COLUMNS[of])
+    table = of.__tablename__
+    source = f"jsonb_populate_recordset(NULL::{table}, %({given})s::jsonb)"
+    return f"INSERT INTO {table} ({named}) SELECT {named} FROM {source}"  # noqa: S608 - names of our own columns
+
+
+# Rows go as JSON, in the names of the columns; keys between them are looked at when all are there.
+_WRITE: Final = (
+    f"WITH w AS ({_insert(Workflow, 'workflows')}), s AS ({_insert(WorkflowStep, 'steps')}),"
+    f" j AS ({_insert(Job, 'jobs')}) {_insert(MediaBlob, 'blobs')}"
+)
+
+
+async def write_new(
+    session: AsyncSession,
+    workflow: Workflow,
+    steps: Sequence[WorkflowStep],
+    jobs: Sequence[Job],
+    blobs: Sequence[MediaBlob],
+) -> None:
+    """Write rows that no session has. They stay as they are: what is changed of them later is not noticed."""
+    await fetch(
+        session,
+        _WRITE,
+        {
+            "workflows": as_json([row(workflow)]),
+            "steps": as_json([row(step) for step in steps]),
+            "jobs": as_json([row(job) for job in jobs]),
+            "blobs": as_json([row(blob) for blob in blobs]),
+        },
+    )
+
+
+def row(made: Base) -> dict[str, Any]:
+    """A row by the names of its columns."""
+    known = made.__dict__
+    return {column: known.get(name) for column, name in COLUMNS[type(made)].items()}
+
+
+def as_json(value: Any) -> str:
+    """Rows as the database reads them."""
+    return orjson.dumps(value, default=_bytes).decode()
+
+
+def _bytes(value: Any) -> str:
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError(f"no way to write a {type(value).__name__}")

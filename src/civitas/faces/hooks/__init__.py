@@ -1,0 +1,1 @@
+"""Webhooks that come in: signature first, recorded as they came, answered at once."""

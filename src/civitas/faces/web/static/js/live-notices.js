@@ -1,0 +1,33 @@
+// The bell of the frame: how much is unread while somebody looks; a number that grows is also said.
+import { $, announce, make } from "./dom.js";
+
+let source = null;
+let before = null;
+
+function show({ unread, shown }) {
+  const bell = $("[data-bell]");
+  if (!bell) return;
+  const badge = $(".bell-count", bell);
+  if (!unread) badge?.remove();
+  else if (badge) badge.textContent = shown;
+  else bell.append(make("span", { class: "bell-count", "aria-hidden": "true" }, shown));
+  bell.setAttribute("aria-label", unread ? `Notifications, ${shown} unread` : "Notifications");
+  if (before !== null && unread > before) announce(`${shown} unread notifications`);
+  before = unread;
+}
+
+function open() {
+  if (source || document.hidden || !$("[data-bell]")) return;
+  source = new EventSource("/api/live/notices");
+  source.addEventListener("notices", (event) => show(JSON.parse(event.data)));
+}
+
+function close() {
+  source?.close();
+  source = null;
+}
+
+document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+addEventListener("pagehide", close);
+addEventListener("pageshow", open);
+open();

@@ -1,0 +1,1 @@
+"""Paying people out: the port, Stripe Connect, and by hand."""

@@ -1,0 +1,152 @@
+"""Making, changing and looking at posts, as pages, with and without script."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from tests.factories.catalog import make_published_model
+from tests.factories.http import HTML, HTMX, Client
+from tests.factories.posts import make_image, make_post
+from tests.flows import story
+
+from civitas.domains.accounts.types import X
+from civitas.infra.imaging import png
+
+RECIPE = (
+    "a paper boat\nNegative prompt: rain\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x48"
+)
+META = {
+    "prompt": "a paper boat", "steps": 20, "Model": "ink",
+    "comfy": {"workflow": {"nodes": [], "links": []}},
+}  # fmt: skip
+
+
+async def test_a_post_without_script(client: Client) -> None:
+    await story.new_member(client, "poster")
+    begun = await client.submit("/posts/create", title="Boats")
+    here = re.fullmatch(r"(/posts/\d+)/edit", begun.headers["location"])
+    assert here is not None
+    path = here[1]
+    sent = await client.post(
+        f"{path}/files",
+        files={"upload": ("boat.png", png.embed_text(story.drawing(), RECIPE), "image/png")},
+        headers=HTML,
+    )
+    assert sent.status_code == 303, sent.text
+    await client.run_tasks()
+    arrived = await client.page(sent.headers["location"])
+    (upload,) = re.findall(r'name="id" value="([0-9a-f-]+)"', arrived.text)
+    await client.submit(f"{path}/arrived", id=upload)
+    assert "Being read" in (await client.page(f"{path}/edit")).text
+    await client.run_tasks()
+    edited = await client.page(f"{path}/edit")
+    assert "1 picture is not rated" in edited.text and "Recipe read as a1111" in edited.text
+    refused = await client.submit(f"{path}/publish", when="now")
+    assert refused.headers["location"] == f"{path}/edit"
+    await client.submit(f"{path}/level", level="1")
+    await client.submit(
+        f"{path}/edit", title="Boats", detail="Made of *paper*.", tags="boat, sea", version=""
+    )
+    published = await client.submit(f"{path}/publish", when="now")
+    assert published.headers["location"] == path
+    client.sign_out()
+    shown = await client.page(path)
+    for told in (
+        "Boats",
+        "<em>paper</em>",
+        "a paper boat",
+        "rain",
+        "Euler a",
+        "Copy for A1111",
+        "/create?remix=",
+    ):
+        assert told in shown.text
+    assert (await client.get(f"{path}/edit", headers=HTML)).status_code == 303
+
+
+async def test_everything_that_is_done_with_a_picture(client: Client) -> None:
+    owner = await story.new_member(client)
+    async with client.house.database.unit() as session:
+        _, (version,) = await make_published_model(session, name="Lantern", versions=1)
+        post = await make_post(session, owner, published=False)
+        first = await make_image(session, post, meta=META)
+        second = await make_image(session, post)
+    path = f"/posts/{post}"
+
+    async def do(image: int, deed: str, **fields: Any) -> str:
+        answer = await client.post(
+            f"{path}/pictures/{image}/{deed}", data=fields, headers=HTMX | {"hx-target": "picture-list"}
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    assert "A folded boat" in await do(first, "note", note="A folded boat")
+    assert "Lantern" in await do(first, "name", version=f"/models/1?modelVersionId={version}", strength="0,8")
+    assert "Take Lantern away" not in await do(first, "unname", version=str(version))
+    assert 'value="boat, sea"' in await do(first, "tags", tags="sea, boat")
+    assert re.search(
+        r'value="ComfyUI"[^>]*checked', await do(first, "tools", tool="ComfyUI", technique="img2img")
+    )
+    await do(first, "recipe", hidden="true")
+    await do(second, "level", level=str(X))
+    moved = await client.submit(f"{path}/order", later=str(first))
+    assert moved.headers["location"] == f"{path}/edit"
+    edited = await client.page(f"{path}/edit")
+    assert edited.text.index(f'data-id="{second}"') < edited.text.index(f'data-id="{first}"')
+    assert f'data-id="{second}"' not in await do(second, "remove")
+    for image, deed in ((first, "dance"), (999_999, "note")):
+        answer = await client.submit(f"{path}/pictures/{image}/{deed}", note="x")
+        assert answer.status_code == 303
+
+
+async def test_others_see_no_drafts_and_no_deeds(client: Client) -> None:
+    async with client.house.database.unit() as session:
+        draft = await make_post(session, published=False)
+        await make_image(session, draft)
+        public = await make_post(session, title="Public kites")
+        image = await make_image(session, public, meta=META, hide_meta=True)
+        bare = await make_image(session, public, meta=META, note="A kite")
+    await story.new_member(client)
+    for path in (f"/posts/{draft}", f"/posts/{draft}/edit", f"/posts/{public}/edit"):
+        assert (await client.get(path, headers=HTML)).status_code == 404
+    for path in ("publish", "remove", f"pictures/{image}/remove"):
+        assert (await client.post(f"/posts/{public}/{path}", headers=HTML)).status_code == 403
+    shown = (await client.page(f"/posts/{public}")).text
+    assert "Public kites" in shown and 'alt="A kite"' in shown and "The recipe is kept by its maker" in shown
+    assert f'hx-get="/comments/post/{public}"' in shown and f'action="/reactions/post/{public}"' in shown
+    assert (await client.get(f"/posts/pictures/{image}/workflow.json", headers=HTML)).status_code == 404
+    given = await client.get(f"/posts/pictures/{bare}/workflow.json", headers=HTML)
+    assert json.loads(given.content) == {"nodes": [], "links": []}
+    assert "attachment" in given.headers["content-disposition"]
+
+
+async def test_removed_and_put_back(client: Client) -> None:
+    owner = await story.new_member(client)
+    async with client.house.database.unit() as session:
+        post = await make_post(session, owner, title="Kites")
+        await make_image(session, post)
+        draft = await make_post(session, owner, published=False)
+    assert "Kites" in (await client.page("/posts/mine")).text
+    removed = await client.submit(f"/posts/{post}/remove")
+    assert "/comments/post/" not in (await client.page(f"/posts/{draft}")).text, "nobody speaks of a draft"
+    assert "Put it back" in (await client.page(removed.headers["location"])).text
+    assert (await client.get(f"/posts/{post}", headers=HTML)).status_code == 404
+    await client.submit(f"/posts/{post}/restore")
+    assert "Kites" in (await client.page(f"/posts/{post}")).text
+
+
+async def test_words_that_cannot_be_come_back_with_what_is_wrong(client: Client) -> None:
+    owner = await story.new_member(client)
+    async with client.house.database.unit() as session:
+        post = await make_post(session, owner, published=False)
+    for fields, told in (
+        ({"title": "x" * 200}, "At most 150 characters."),
+        ({"tags": "a,b,c,d,e,f"}, "At most 5 tags."),
+        ({"version": "no number"}, "Give the number of a version"),
+    ):
+        answer = await client.post(f"/posts/{post}/edit", data=fields, headers=HTML)
+        assert answer.status_code == 400 and told in answer.text
+    answer = await client.post("/posts/create", data={"version": "999999"}, headers=HTML)
+    assert answer.status_code == 400 and "not found" in answer.text
