@@ -48,7 +48,7 @@ def _tessera_style(key: str, name: str, words: str, tags: tuple[str, ...], about
             DemoVersion(
                 "v1", "Tessera", "Trained on drawings in this style.", file, ("packed", {"file": file}),
                 tuple(PackedPicture(f"tessera-{key}-{number}.png") for number in (1, 2)),
-                words=(words,), strength=(0.4, 1.0, 1.2),
+                words=(words,), strength=(1.0, 0.4, 1.2),
             ),
         ),
     )  # fmt: skip
