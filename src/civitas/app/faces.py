@@ -45,6 +45,7 @@ from civitas.faces.rest import (
     posts,
     programme,
     publishing,
+    push,
     reactions,
     referrals,
     reviews,
@@ -88,6 +89,7 @@ from civitas.faces.web import (
     image_deeds,
     image_feeds,
     image_viewer,
+    installing,
     join,
     leaderboard,
     lineage_page,
@@ -210,6 +212,7 @@ API: tuple[APIRouter, ...] = (
     comments.router,
     reviews.router,
     rest_notifications.router,
+    push.router,
 )
 # Pages, at the site's root. Add a router here and nowhere else.
 PAGES: tuple[APIRouter, ...] = (
@@ -279,6 +282,7 @@ PAGES: tuple[APIRouter, ...] = (
     article_pages.router,
     tag_pages.router,
     seo.router,
+    installing.router,
     api_docs.router,
     join.router,
     sign_in.router,

@@ -7,6 +7,7 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 
 from civitas.app import wiring
 from civitas.app.secrets import instance_secret
@@ -32,8 +33,8 @@ from civitas.infra.media.intake import Intake
 from civitas.infra.media.moving import AvMoving, Moving
 from civitas.infra.media.rating import rater_for
 from civitas.infra.media.settings import MediaSettings
-from civitas.infra.outbound.guard import CallbackClient, MediaClient, OutboundSettings
-from civitas.infra.outbound.settings import CallbackSettings
+from civitas.infra.outbound.guard import CallbackClient, MediaClient, OutboundSettings, PushClient
+from civitas.infra.outbound.settings import CallbackSettings, PushSettings
 from civitas.infra.payments.opening import open_providers
 from civitas.infra.payments.port import Providers
 from civitas.infra.payouts.port import ManualPayouts, Payouts
@@ -44,6 +45,7 @@ from civitas.infra.scanners.scanner import FileScanner
 from civitas.infra.settings import CatalogSettings, Settings
 from civitas.infra.storage.opening import open_store
 from civitas.infra.storage.store import Store
+from civitas.kit.webpush import VapidKey
 
 
 @dataclass
@@ -87,6 +89,12 @@ class House:
                     OutboundSettings(frozenset(self.settings.callbacks.development_hosts)),
                     timeout_s=self.settings.callbacks.timeout_s,
                 ),
+                PushSettings: self.push_settings(),
+                PushClient: PushClient(
+                    OutboundSettings(frozenset(self.settings.push.development_hosts)),
+                    timeout_s=self.settings.push.timeout_s,
+                ),
+                VapidKey: VapidKey.derived(self.secret),
                 MediaSettings: self.settings.media,
                 MediaClient: MediaClient(OutboundSettings(frozenset(self.settings.media.development_hosts))),
                 Intake: self.intake(),
@@ -101,6 +109,15 @@ class House:
         """What takes in media of strangers."""
         media = self.settings.media
         return Intake(self.store, self.imaging, rater_for(media), media)
+
+    def push_settings(self) -> PushSettings:
+        """How pushes are sent, with an address that push services accept."""
+        push, base = self.settings.push, self.settings.site.base_url or ""
+        if push.contact:
+            return push
+        sender = parseaddr(self.settings.mail.sender)[1]
+        contact = base if base.startswith("https://") else f"mailto:{sender}"
+        return push.model_copy(update={"contact": contact})
 
     def local_url(self) -> str:
         """Where the site is reached on this machine."""

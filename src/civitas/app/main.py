@@ -47,7 +47,8 @@ def serve(fd: Annotated[int | None, typer.Option(hidden=True)] = None) -> None:
 @app.command()
 def background(
     queue: Annotated[
-        list[str] | None, typer.Option(help="Only these queues: default, files, media, mail, callbacks.")
+        list[str] | None,
+        typer.Option(help="Only these queues: default, files, media, mail, callbacks, push."),
     ] = None,
     concurrency: Annotated[int, typer.Option(min=1, max=64, help="Tasks at the same time.")] = 4,
 ) -> None:

@@ -23,7 +23,7 @@ from civitas.infra.imaging.settings import ImagingSettings
 from civitas.infra.limiting.settings import LimitSettings
 from civitas.infra.mail.settings import MailSettings
 from civitas.infra.media.settings import MediaSettings
-from civitas.infra.outbound.settings import CallbackSettings
+from civitas.infra.outbound.settings import CallbackSettings, PushSettings
 from civitas.infra.payments.settings import PaymentSettings
 from civitas.infra.payouts.settings import PayoutSettings
 from civitas.infra.scanners.settings import ScannerSettings
@@ -181,6 +181,7 @@ class Settings(BaseSettings):
     media: MediaSettings = Field(default_factory=MediaSettings)
     gallery: GallerySettings = Field(default_factory=GallerySettings)
     callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
+    push: PushSettings = Field(default_factory=PushSettings)
     social: SocialSettings = Field(default_factory=SocialSettings)
     telemetry: TelemetrySettings = Field(default_factory=TelemetrySettings)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 # RFC 6052 and RFC 8215: addresses that a translator turns into IPv4.
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
@@ -16,6 +18,7 @@ _SPECIAL: Final = (
     ipaddress.ip_network("2002::/16"),
     ipaddress.ip_network("3fff::/20"),
 )
+LONGEST_URL: Final = 2_048
 _ENDS_IN_NUMBER: Final = re.compile(r"(^|\.)(0[xX][0-9a-fA-F]*|[0-9]+)\.?$")
 _PRIVATE_NAMES: Final = (
     "localhost",
@@ -63,3 +66,29 @@ def is_private_name(host: str) -> bool:
     if _ENDS_IN_NUMBER.search(name) or "." not in name:
         return True
     return any(name.endswith(f".{ending}") for ending in _PRIVATE_NAMES)
+
+
+def call_trouble(url: Any, *, own_hosts: Collection[str] = ()) -> str | None:
+    """What is wrong with an address that others want called, as a sentence; None when it may be tried.
+
+    `own_hosts` are the operator's own, in small letters: they may be private and plain. What a name means is judged
+    anew by whoever sends.
+    """
+    if not isinstance(url, str) or not url or len(url) > LONGEST_URL or not url.isascii():
+        return f"An address of at most {LONGEST_URL} plain characters is needed."
+    if any(not 0x21 <= ord(letter) <= 0x7E for letter in url):
+        return "The address holds a space or a control character."
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "This is no address."
+    if not host or parts.username is not None or parts.password is not None:
+        return "The address needs a host and no user name or password."
+    if host.lower() in own_hosts and parts.scheme in ("http", "https"):
+        return None
+    if parts.scheme != "https":
+        return "Only https addresses are called."
+    if is_private_name(host):
+        return "This address leads into a private network and is refused."
+    return None

@@ -30,6 +30,7 @@ from tests.factories.media import make_delivery, make_step, make_workflow
 from tests.factories.memberships import make_membership, make_month
 from tests.factories.posts import make_image, make_post
 from tests.factories.programme import SCORE, earn, make_member, make_withdrawal
+from tests.factories.push_service import Browser
 
 from civitas.app.web import create_app
 from civitas.contracts.subjects import Subject
@@ -58,6 +59,7 @@ from civitas.domains.community.chat import messages as chat_messages
 from civitas.domains.community.chat import rooms as chat_rooms
 from civitas.domains.community.chat.types import Member as Standing
 from civitas.domains.community.comments import writing
+from civitas.domains.community.notifications import push_devices
 from civitas.domains.community.reviews.tables import Review
 from civitas.domains.gallery.collections import filling
 from civitas.domains.gallery.collections.tables import CollectionItem
@@ -71,6 +73,7 @@ from civitas.kit import clock
 
 SECRET = "xyzzy plugh"
 CODE = "AB-CDEF-GH23"
+BROWSER = Browser("https://push.example.org/mine")
 READING_POSTS = {"getModelVersionsByHashes", "getModelVersionIdsByHashes", "lookAtPrompt"}
 # What others may do with somebody's public model.
 OPEN_TO_ALL = {
@@ -199,6 +202,7 @@ class Owned:
     collection_item: int
     comment: int
     review: int
+    device: int
 
     def path_value(self, operation: Operation, name: str) -> str:
         """What stands for this name in the path; a KeyError asks whoever adds a route to say what its name means."""
@@ -218,7 +222,8 @@ class Owned:
             "announcement_id": self.announcement,
             "collection_id": self.collection, "collection_item_id": self.collection_item, "entity_id": self.image,
             "generation_id": self.made, "blob_id": self.output,
-            "comment_id": self.comment, "review_id": self.review, "kind": "model", "subject_id": self.model,
+            "comment_id": self.comment, "review_id": self.review, "device_id": self.device,
+            "kind": "model", "subject_id": self.model,
         }  # fmt: skip
         if operation.name == "takeBackChatMessage":
             return str(self.own_message)
@@ -311,6 +316,11 @@ class Owned:
             "reviewVersion": {"recommended": True},
             "excludeReview": {"excluded": True},
             "lockThread": {"locked": True},
+            "registerPushDevice": {
+                "endpoint": BROWSER.endpoint,
+                "keys": {"p256dh": BROWSER.subscription.p256dh, "auth": BROWSER.subscription.auth},
+            },
+            "renamePushDevice": {"name": "A phone"},
         }
         if operation.name in known:
             return known[operation.name]
@@ -503,6 +513,13 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
         )
         session.add(review)
         await session.flush()
+        device = await push_devices.register(
+            session,
+            actor_for(person),
+            subscription=Browser("https://push.example.org/theirs").subscription,
+            name=SECRET,
+            safe=False,
+        )
         return Owned(
             person,
             model,
@@ -540,4 +557,5 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
             kept_item or 0,
             comment.id,
             review.id,
+            device,
         )

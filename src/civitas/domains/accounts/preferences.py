@@ -68,6 +68,8 @@ class Preferences(_Part):
     hide: HidePreferences = Field(default_factory=HidePreferences)
     # Kinds of notifications that are not wanted, and features that are switched on or off.
     muted_notifications: list[Word] = Field(default_factory=list, max_length=100)
+    # Kinds that are pushed to devices; None while nobody chose.
+    pushed_notifications: list[Word] | None = Field(default=None, max_length=100)
     features: dict[Word, bool] = Field(default_factory=dict, max_length=100)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
-from civitas.domains.community.notifications import digests, reading
+from civitas.domains.community.notifications import digests, push_devices, reading
 from civitas.domains.community.notifications.kinds import KINDS, Category
 from civitas.faces.http.csrf import CheckedForm
 from civitas.faces.http.limits import take
@@ -69,18 +69,20 @@ class Marking(Body):
 
 
 class KindShown(Answer):
-    """A kind of notification, and whether one gets it."""
+    """A kind of notification, whether one gets it, and whether it is pushed to one's devices."""
 
     name: str
     category: Category
     label: str
     on: bool
+    push: bool
 
 
 class Wishes(Body):
-    """Which kinds to turn on or off, by name; those that are not named stay."""
+    """Which kinds to turn on or off, by name, and which to push; those that are not named stay."""
 
-    kinds: dict[str, bool] = Field(max_length=100)
+    kinds: dict[str, bool] = Field(default_factory=dict, max_length=100)
+    push: dict[str, bool] = Field(default_factory=dict, max_length=100)
 
 
 class DailyMail(Body):
@@ -154,13 +156,16 @@ async def mark_read(writer: Writer, session: Unit, body: Marking | None = None) 
 async def kinds(request: Request, owner: Owner, session: Reading) -> list[KindShown]:
     """Every kind of notification, and whether one gets it."""
     await take(request, "read")
-    return _kinds(await reading.wanted(session, owner))
+    return _kinds(await reading.wanted(session, owner), await push_devices.wanted(session, owner))
 
 
 @router.patch("/kinds", operation_id="chooseNotificationKinds", summary="Choose What One Is Told")
 async def choose(body: Wishes, writer: Writer, session: Unit) -> list[KindShown]:
-    """Turn kinds of notifications on or off."""
-    return _kinds(await reading.want(session, writer, kinds=body.kinds))
+    """Turn kinds of notifications on or off, on the site and for pushing."""
+    on = await reading.want(session, writer, kinds=body.kinds)
+    if body.push:
+        return _kinds(on, await push_devices.want(session, writer, kinds=body.push))
+    return _kinds(on, await push_devices.wanted(session, writer))
 
 
 @router.get("/daily-mail", operation_id="getDailyMail", summary="Get Whether One Is Mailed Daily")
@@ -177,8 +182,14 @@ async def set_daily_mail(body: DailyMail, writer: Writer, session: Unit) -> Dail
     return body
 
 
-def _kinds(wanted: dict[str, bool]) -> list[KindShown]:
+def _kinds(wanted: dict[str, bool], pushed: dict[str, bool]) -> list[KindShown]:
     return [
-        KindShown(name=kind.name, category=kind.category, label=kind.label, on=wanted[kind.name])
+        KindShown(
+            name=kind.name,
+            category=kind.category,
+            label=kind.label,
+            on=wanted[kind.name],
+            push=pushed[kind.name],
+        )
         for kind in KINDS
     ]

@@ -90,11 +90,11 @@ class Assets:
             return PlainTextResponse("There is no such file.", status_code=404)
         return _answer(request, *found)
 
-    def alias(self, name: str) -> Route:
+    def alias(self, name: str, cache_control: str = "public, max-age=86400") -> Route:
         """A route at the site's root for a file that browsers expect there, such as `/favicon.ico`."""
 
         async def at_root(request: Request) -> Response:
-            return _answer(request, self._files[name], "public, max-age=86400")
+            return _answer(request, self._files[name], cache_control)
 
         return Route(f"/{name.rsplit('/', 1)[-1]}", at_root, methods=["GET", "HEAD"])
 
@@ -124,4 +124,7 @@ def static_routes() -> list[BaseRoute]:
         Route(f"{PREFIX}{{path:path}}", own.serve, methods=["GET", "HEAD"], name="static"),
         own.alias("brand/apple-touch-icon.png"),
         own.alias("brand/favicon.svg"),
+        own.alias("brand/icon-192.png"),
+        # Its address is its scope: only from the root does it serve the whole site.
+        own.alias("sw.js", _REVALIDATE),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import urlencode
@@ -9,18 +10,22 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from civitas.domains.community.notifications import digests, reading
+from civitas.domains.community.notifications import digests, push_devices, reading
 from civitas.domains.community.notifications.kinds import KINDS, Category, Kind
+from civitas.domains.community.notifications.push_devices import Device
 from civitas.domains.community.notifications.reading import Line
 from civitas.faces.http.portraits import portrait
+from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading, Unit
 from civitas.faces.web import forms
 from civitas.faces.web.templating import render, toast_header
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit import paging
+from civitas.kit.webpush import VapidKey
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
+DeviceId = Annotated[int, Path(ge=1, le=2**62)]
 HERE: Final = "/notifications"
 SETTINGS: Final = "/account/notifications"
 TEMPLATE: Final = "notifications/list.html"
@@ -65,9 +70,13 @@ class NotificationsPage:
 class WishesPage:
     """What one wants to hear."""
 
-    groups: tuple[tuple[str, tuple[tuple[Kind, bool], ...]], ...]
+    # Each kind, whether it is told on the site, and whether it is pushed.
+    groups: tuple[tuple[str, tuple[tuple[Kind, bool, bool], ...]], ...]
     digest: bool
     confirmed: bool
+    devices: Sequence[Device]
+    # What browsers subscribe with; empty where nothing is pushed.
+    push_key: str
 
 
 @router.get(HERE)
@@ -126,12 +135,21 @@ async def open_line(
 async def wishes(request: Request, member: Member, session: Reading) -> Response:
     """Every kind, on or off."""
     wanted = await reading.wanted(session, member)
+    pushed = await push_devices.wanted(session, member)
     groups = tuple(
-        (label, tuple((kind, wanted[kind.name]) for kind in KINDS if kind.category is one))
+        (
+            label,
+            tuple((kind, wanted[kind.name], pushed[kind.name]) for kind in KINDS if kind.category is one),
+        )
         for one, label in LABELS.items()
     )
+    state = state_of(request)
     page = WishesPage(
-        tuple(one for one in groups if one[1]), await digests.wanted(session, member), member.verified
+        tuple(one for one in groups if one[1]),
+        await digests.wanted(session, member),
+        member.verified,
+        await push_devices.mine(session, member),
+        VapidKey.derived(state.secret).public if state.settings.push.enabled else "",
     )
     return render(request, "notifications/wishes.html", page)
 
@@ -143,6 +161,31 @@ async def choose(request: Request, member: Member, session: Unit) -> Response:
     chosen = set(form.all("kind"))
     await reading.want(session, member, kinds={kind.name: kind.name in chosen for kind in KINDS})
     await digests.want(session, member, on=form.get("digest") == "true")
+    if form.get("pushing") == "true":
+        pushed = set(form.all("push"))
+        await push_devices.want(session, member, kinds={kind.name: kind.name in pushed for kind in KINDS})
     if request.headers.get("hx-request") == "true":
         return Response(status_code=204, headers=toast_header("ok", "Saved."))
     return redirect(request, SETTINGS, text="Saved.")
+
+
+@router.post(f"{SETTINGS}/devices/{{device_id:int}}/rename")
+async def rename_device(request: Request, member: Member, session: Unit, device_id: DeviceId) -> Response:
+    """Give a device another name."""
+    form = await forms.read(request)
+    await push_devices.rename(session, member, device_id=device_id, name=form.get("name") or "")
+    return redirect(request, f"{SETTINGS}#devices", text="Renamed.")
+
+
+@router.post(f"{SETTINGS}/devices/{{device_id:int}}/remove")
+async def remove_device(request: Request, member: Member, session: Unit, device_id: DeviceId) -> Response:
+    """Tell a device no more."""
+    await push_devices.revoke(session, member, device_id=device_id)
+    return redirect(request, f"{SETTINGS}#devices", text="It is told no more.")
+
+
+@router.post(f"{SETTINGS}/devices/{{device_id:int}}/try")
+async def try_device(request: Request, member: Member, session: Unit, device_id: DeviceId) -> Response:
+    """Send a device a few words."""
+    await push_devices.try_out(session, member, device_id=device_id)
+    return redirect(request, f"{SETTINGS}#devices", text="A trial is on its way; it should show in a moment.")

@@ -147,7 +147,9 @@ async def create(request: Request, member: Creator) -> Response:
     except (Invalid, Conflict) as fault:
         page = Beginning(form.failed(fault, versionId="version"), None)
         return render(request, "posts/create.html", page, status=forms.status_of(fault))
-    return redirect(request, f"/posts/{post.id}/edit")
+    # What another app shared waits in the browser, which the editor's script is told.
+    shared = "?shared=1" if form.get("shared") == "1" else ""
+    return redirect(request, f"/posts/{post.id}/edit{shared}")
 
 
 @router.get("/posts/mine")

@@ -14,6 +14,7 @@ from civitas.domains.accounts.sessions import SessionInfo
 from civitas.domains.accounts.social import IdentityInfo
 from civitas.domains.accounts.types import Actor
 from civitas.faces.http import sessions as cookies
+from civitas.faces.http.browsers import browser_name
 from civitas.faces.http.units import Reading, Unit
 from civitas.faces.web import forms, social_login
 from civitas.faces.web.arrivals import passkeys_possible
@@ -24,21 +25,6 @@ from civitas.kit import clock
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
 HERE = "/account/security"
-_BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR", "Opera"),
-    ("Firefox", "Firefox"),
-    ("Chrome", "Chrome"),
-    ("Safari", "Safari"),
-)
-_SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS", "macOS"),
-    ("Linux", "Linux"),
-)
 _METHODS = {
     "password": "password",
     "link": "mailed link",
@@ -142,13 +128,9 @@ def _linked(request: Request, member: Actor, held: list[IdentityInfo]) -> list[L
 
 
 def _line(found: SessionInfo) -> SessionLine:
-    agent = found.user_agent
-    browser = next((name for mark, name in _BROWSERS if mark in agent), "")
-    system = next((name for mark, name in _SYSTEMS if mark in agent), "")
-    name = " on ".join(part for part in (browser, system) if part) or agent[:60] or "Unknown browser"
     return SessionLine(
         id=found.id,
-        name=name,
+        name=browser_name(found.user_agent),
         method=_METHODS.get(found.method, found.method),
         address=found.address,
         last_seen_at=found.last_seen_at,

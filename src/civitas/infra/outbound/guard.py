@@ -131,6 +131,10 @@ class CallbackClient(OutboundClient):
     """What calls receivers of callbacks: an operator's development hosts may be private and plain."""
 
 
+class PushClient(OutboundClient):
+    """What calls push services of browsers."""
+
+
 class MediaClient(OutboundClient):
     """What fetches foreign media."""
 

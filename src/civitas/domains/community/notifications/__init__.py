@@ -1,1 +1,4 @@
-"""What happened that concerns a person, told on the site and by mail. It owns `notifications` and `notification_digests`."""
+"""What happened that concerns a person, told on the site, by mail and by push.
+
+It owns `notifications`, `notification_digests`, `push_devices` and `push_messages`.
+"""

@@ -13,13 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.subjects import Subject
 from civitas.domains.community.notifications.kinds import BY_NAME, switch
-from civitas.domains.community.notifications.messages import FanOut
+from civitas.domains.community.notifications.messages import FanOut, SendPushes
 from civitas.infra.queue.outbox import defer
 from civitas.kit import clock
 from civitas.kit.sql import statements
 
 BATCH: Final = 10_000
 KEPT: Final = timedelta(days=180)
+# A line that grows is pushed again after so long at the earliest.
+QUIET: Final = timedelta(minutes=10)
 _SQL = statements("civitas.domains.community.notifications", "delivering.sql")
 
 
@@ -38,11 +40,11 @@ class Note:
 
 def _made(name: str, *, once: bool) -> TextClause:
     made = _SQL[name].replace("${conflict}", _SQL["once" if once else "grouped"])
-    for part in ("columns", "values"):
-        made = made.replace(f"${{{part}}}", _SQL[part])
-    # The first lines of a part are its comment.
-    wanted = "\n".join(line for line in _SQL["wanted"].splitlines() if not line.startswith("--"))
-    return text(made.replace("${wanted}", wanted))
+    for part in ("columns", "values", "wanted", "pushed"):
+        # The first lines of a part are its comment.
+        lines = [line for line in _SQL[part].splitlines() if not line.startswith("--")]
+        made = made.replace(f"${{{part}}}", "\n".join(lines))
+    return text(made)
 
 
 _TELL = {once: _made("tell", once=once) for once in (True, False)}
@@ -59,7 +61,9 @@ async def tell(session: AsyncSession, *notes: Note) -> None:
                 note.kind, note.key, note.actor_id,
                 subject.kind if subject else None, subject.id if subject else None, note.data,
             )  # fmt: skip
-            await session.execute(_TELL[note.once], params | {"once": note.once, "people": people})
+            pushed = await session.scalar(_TELL[note.once], params | {"once": note.once, "people": people})
+            if pushed:
+                await defer(session, SendPushes(), once="pushes")
 
 
 async def tell_many(session: AsyncSession, wish: FanOut) -> None:
@@ -81,6 +85,8 @@ async def tell_batch(
             params | {"once": True, "of": wish.of_id, "at": at, "after": after, "limit": limit},
         )
     ).first()
+    if row is not None and row[3]:
+        await defer(session, SendPushes(), once="pushes")
     return (row[0], row[1]) if row is not None and row[2] == limit else None
 
 
@@ -112,5 +118,6 @@ def _params(
         "switch": switch(kind),
         "on": found.on,
         "mature": mature,
+        "quiet": QUIET,
         "model": data.get("modelId") or (subject_id if subject_kind == "model" else None),
     }

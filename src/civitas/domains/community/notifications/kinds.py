@@ -27,7 +27,8 @@ class Category(StrEnum):
 class Kind:
     """One kind. `says` is a sentence with `{who} {title} {count} {amount} {note}`; `label` stands in the settings.
 
-    `on` is whether people get it who never chose.
+    `on` is whether people get it who never chose, `push` whether it is pushed to the first device of somebody who never
+    chose that. `plain` is whether its title is ours, and may stand where mature words may not; of others, `unsaid` does.
     """
 
     name: str
@@ -35,6 +36,9 @@ class Kind:
     label: str
     says: str
     on: bool = True
+    push: bool = False
+    plain: bool = False
+    unsaid: str = "something"
 
 
 C, U, M, B, R, P, S, E = (
@@ -42,12 +46,12 @@ C, U, M, B, R, P, S, E = (
     Category.SYSTEM, Category.OTHER,
 )  # fmt: skip
 KINDS: Final = (
-    Kind("new-comment", C, "Comments on your things", "{who} commented on {title}"),
-    Kind("new-reply", C, "Answers to your comments", "{who} answered your comment on {title}"),
-    Kind("new-mention", C, "Somebody mentions you", "{who} mentioned you on {title}"),
+    Kind("new-comment", C, "Comments on your things", "{who} commented on {title}", push=True),
+    Kind("new-reply", C, "Answers to your comments", "{who} answered your comment on {title}", push=True),
+    Kind("new-mention", C, "Somebody mentions you", "{who} mentioned you on {title}", push=True),
     Kind("new-review", C, "Reviews of your models", "{who} reviewed {title}"),
     Kind("new-reaction", C, "Reactions to your things", "{who} reacted to {title}"),
-    Kind("chat-invite", C, "Somebody asks you into a chat", "{who} asks you into a chat"),
+    Kind("chat-invite", C, "Somebody asks you into a chat", "{who} asks you into a chat", push=True),
     Kind("new-follower", U, "New followers", "{who} follows you now"),
     Kind("new-model", U, "Models of people you follow", "{who} published {title}"),
     Kind("new-version", U, "Versions of models and people you follow", "{who} published {title}"),
@@ -59,12 +63,12 @@ KINDS: Final = (
     Kind("collection-decision", U, "What you added to collections", "What you added to {title} was {note}"),
     Kind("contest-won", U, "You won a place in a contest", "You are number {amount} in {title}"),
     Kind("contest-ended", U, "Contests are decided", "{title} is decided"),
-    Kind("rank-reached", M, "Your places on leaderboards", "Leaderboard {title}: {note}"),
+    Kind("rank-reached", M, "Your places on leaderboards", "Leaderboard {title}: {note}", plain=True),
     Kind("reactions-reached", M, "Reactions to your things, in numbers", "{title} has {amount} reactions"),
     Kind("views-reached", M, "Readers of your articles", "{title} was read {amount} times"),
     Kind("model-downloads", M, "Downloads of your models", "{title} was downloaded {amount} times"),
     Kind("model-likes", M, "Thumbs up for your models", "{amount} people recommend {title}"),
-    Kind("tip", B, "Tips", "{who} tipped you {amount} Buzz for {title}"),
+    Kind("tip", B, "Tips", "{who} tipped you {amount} Buzz for {title}", push=True),
     Kind("purchase", B, "Purchases of Buzz", "Your {amount} Buzz arrived"),
     Kind("membership", B, "Your membership", "Your membership: {note}"),
     Kind("membership-gift", B, "A membership as a gift", "{who} gave you a {note} membership"),
@@ -89,7 +93,7 @@ KINDS: Final = (
     Kind("image-failed", S, "A picture could not be read", "A picture could not be read: {note}"),
     Kind("moderated", S, "Staff decided about your things", "{title}: {note}"),
     Kind("standing", S, "Your standing", "Your account: {note}"),
-    Kind("announcement", S, "News of the site", "{title}"),
+    Kind("announcement", S, "News of the site", "{title}", plain=True),
     Kind("generation", E, "Generations are done", "{count} of your generations ended", on=False),
 )  # fmt: skip
 BY_NAME: Final[Mapping[str, Kind]] = {kind.name: kind for kind in KINDS}

@@ -28,3 +28,8 @@ class MailDigest:
     person_id: int
     since: str
     until: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendPushes:
+    """Send what waits to be pushed, to whichever device it is."""

@@ -12,10 +12,9 @@ from urllib.parse import urlsplit
 
 from civitas.domains.orchestration.types import Status
 from civitas.kit.errors import Invalid
-from civitas.kit.internet import is_private_name
+from civitas.kit.internet import call_trouble
 
 MOST_CALLBACKS: Final = 10
-LONGEST_URL: Final = 2_048
 SCOPES: Final = ("workflow", "step", "job")
 KINDS: Final = frozenset(f"{scope}:{what}" for scope in SCOPES for what in ("*", *Status))
 
@@ -74,24 +73,7 @@ def checked(callbacks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def url_trouble(url: Any) -> str | None:
     """What is wrong with an address to call, as a sentence; None when it may be tried."""
-    if not isinstance(url, str) or not url or len(url) > LONGEST_URL or not url.isascii():
-        return f"An address of at most {LONGEST_URL} plain characters is needed."
-    if any(not 0x21 <= ord(letter) <= 0x7E for letter in url):
-        return "The address holds a space or a control character."
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        return "This is no address."
-    if not host or parts.username is not None or parts.password is not None:
-        return "The address needs a host and no user name or password."
-    if host.lower() in _allowed[0] and parts.scheme in ("http", "https"):
-        return None
-    if parts.scheme != "https":
-        return "Only https addresses are called."
-    if is_private_name(host):
-        return "This address leads into a private network and is refused."
-    return None
+    return call_trouble(url, own_hosts=_allowed[0])
 
 
 def host_of(url: str) -> str:

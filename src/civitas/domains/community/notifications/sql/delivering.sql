@@ -29,11 +29,32 @@ ON CONFLICT (person_id, key) WHERE NOT once AND read_at IS NULL DO UPDATE
        actor_count = n.actor_count + CASE WHEN n.actors @> excluded.actors THEN 0 ELSE 1 END,
        actors = (excluded.actors || array_remove(n.actors, excluded.actors[1]))[1:20]
 
+-- name: pushed
+-- What was told goes to the devices of those who want this kind pushed; a line that grows, not every moment again.
+INSERT INTO push_messages AS m (device_id, notification_id, created_at, due_at)
+    SELECT d.id, t.id, clock_timestamp(), clock_timestamp()
+      FROM told t
+      JOIN push_devices d ON d.person_id = t.person_id
+      JOIN people q ON q.id = t.person_id
+     WHERE coalesce(q.settings -> 'pushed_notifications', '[]'::jsonb) ? CAST(:kind AS text)
+     ORDER BY d.id
+    ON CONFLICT (device_id, notification_id) DO UPDATE
+       SET due_at = greatest(excluded.due_at, m.sent_at + CAST(:quiet AS interval)), attempts = 0,
+           created_at = excluded.created_at
+     WHERE m.due_at IS NULL
+    RETURNING 1
+
 -- name: tell
-INSERT INTO notifications AS n ${columns}
-SELECT ${values}
-  FROM people p WHERE p.id = ANY(CAST(:people AS bigint[])) AND ${wanted}
- ORDER BY p.id ${conflict}
+WITH told AS (
+    INSERT INTO notifications AS n ${columns}
+    SELECT ${values}
+      FROM people p WHERE p.id = ANY(CAST(:people AS bigint[])) AND ${wanted}
+     ORDER BY p.id ${conflict}
+    RETURNING n.id, n.person_id
+), pushed AS (
+    ${pushed}
+)
+SELECT count(*) FROM pushed
 
 -- name: fan_followers
 WITH batch AS (
@@ -45,8 +66,11 @@ WITH batch AS (
     INSERT INTO notifications AS n ${columns}
     SELECT ${values} FROM batch b JOIN people p ON p.id = b.person_id WHERE ${wanted}
      ORDER BY p.id ${conflict}
+    RETURNING n.id, n.person_id
+), pushed AS (
+    ${pushed}
 )
-SELECT created_at, person_id, (SELECT count(*) FROM batch) FROM batch ORDER BY created_at DESC, person_id DESC LIMIT 1
+SELECT created_at, person_id, (SELECT count(*) FROM batch), (SELECT count(*) FROM pushed) FROM batch ORDER BY created_at DESC, person_id DESC LIMIT 1
 
 -- name: fan_waiting
 -- Those who asked to be told of new versions of a model.
@@ -59,8 +83,11 @@ WITH batch AS (
     INSERT INTO notifications AS n ${columns}
     SELECT ${values} FROM batch b JOIN people p ON p.id = b.person_id WHERE ${wanted}
      ORDER BY p.id ${conflict}
+    RETURNING n.id, n.person_id
+), pushed AS (
+    ${pushed}
 )
-SELECT created_at, person_id, (SELECT count(*) FROM batch) FROM batch ORDER BY person_id DESC LIMIT 1
+SELECT created_at, person_id, (SELECT count(*) FROM batch), (SELECT count(*) FROM pushed) FROM batch ORDER BY person_id DESC LIMIT 1
 
 -- name: fan_everybody
 WITH batch AS (
@@ -71,8 +98,11 @@ WITH batch AS (
     INSERT INTO notifications AS n ${columns}
     SELECT ${values} FROM batch b JOIN people p ON p.id = b.person_id WHERE ${wanted}
      ORDER BY p.id ${conflict}
+    RETURNING n.id, n.person_id
+), pushed AS (
+    ${pushed}
 )
-SELECT created_at, person_id, (SELECT count(*) FROM batch) FROM batch ORDER BY person_id DESC LIMIT 1
+SELECT created_at, person_id, (SELECT count(*) FROM batch), (SELECT count(*) FROM pushed) FROM batch ORDER BY person_id DESC LIMIT 1
 
 -- name: sweep
 DELETE FROM notifications WHERE id IN (
@@ -96,3 +126,62 @@ SELECT t.person_id, t.since,
                     WHERE n.person_id = t.person_id AND n.read_at IS NULL
                       AND n.changed_at > t.since AND n.changed_at <= CAST(:now AS timestamptz)) AS worth
   FROM told t JOIN people p ON p.id = t.person_id
+
+-- name: take_pushes
+-- What is due, each taken for a while; what was read, is old, or is not wanted any more is put away unsent.
+WITH due AS (
+    SELECT m.id FROM push_messages m
+     WHERE m.due_at <= CAST(:now AS timestamptz) ORDER BY m.due_at, m.id LIMIT :limit
+       FOR UPDATE SKIP LOCKED
+), judged AS (
+    SELECT m.id, d.paused_until,
+           p.status = 'active' AND m.created_at > CAST(:oldest AS timestamptz)
+           AND (m.notification_id IS NULL OR (n.read_at IS NULL AND n.changed_at > CAST(:oldest AS timestamptz)
+                AND coalesce(p.settings -> 'pushed_notifications', '[]'::jsonb) ? n.kind)) AS worth
+      FROM due JOIN push_messages m USING (id) JOIN push_devices d ON d.id = m.device_id
+      JOIN people p ON p.id = d.person_id LEFT JOIN notifications n ON n.id = m.notification_id
+), taken AS (
+    UPDATE push_messages m
+       SET due_at = CASE WHEN NOT j.worth THEN NULL
+                         WHEN j.paused_until > CAST(:now AS timestamptz) THEN j.paused_until
+                         ELSE CAST(:until AS timestamptz) END,
+           attempts = m.attempts + CASE WHEN j.worth AND (j.paused_until IS NULL OR j.paused_until <= CAST(:now AS timestamptz)) THEN 1 ELSE 0 END
+      FROM judged j WHERE m.id = j.id
+    RETURNING m.id, m.device_id, m.notification_id, m.attempts,
+              j.worth AND (j.paused_until IS NULL OR j.paused_until <= CAST(:now AS timestamptz)) AS goes
+)
+SELECT t.id, t.device_id, t.notification_id, t.attempts, t.goes, d.person_id, d.name, d.endpoint, d.p256dh, d.auth, d.safe
+  FROM taken t JOIN push_devices d ON d.id = t.device_id
+ ORDER BY t.id
+
+-- name: record_pushes
+-- Of those that nobody else has taken meanwhile.
+WITH ends AS (
+    SELECT * FROM jsonb_to_recordset(CAST(:ends AS jsonb)) AS e(id bigint, device_id bigint, arrived boolean, gone boolean,
+           refused boolean, due_at timestamptz, pause timestamptz)
+), told AS (
+    SELECT device_id, bool_or(arrived) AS arrived, bool_or(refused) AND NOT bool_or(arrived) AS refused,
+           bool_or(gone) AS gone, max(pause) AS pause
+      FROM ends GROUP BY device_id
+), leaving AS (
+    SELECT d.id FROM push_devices d JOIN told t ON t.device_id = d.id
+     WHERE t.gone OR (t.refused AND d.failures + 1 >= :most_refusals)
+), gone AS (
+    DELETE FROM push_devices d USING leaving l WHERE d.id = l.id
+), devices AS (
+    UPDATE push_devices d
+       SET last_sent_at = CASE WHEN t.arrived THEN CAST(:now AS timestamptz) ELSE d.last_sent_at END,
+           failures = CASE WHEN t.arrived THEN 0 WHEN t.refused THEN d.failures + 1 ELSE d.failures END,
+           paused_until = t.pause
+      FROM told t
+     WHERE d.id = t.device_id AND d.id NOT IN (SELECT id FROM leaving)
+)
+UPDATE push_messages m
+   SET due_at = e.due_at, sent_at = CASE WHEN e.arrived THEN CAST(:now AS timestamptz) ELSE m.sent_at END
+  FROM ends e
+ WHERE m.id = e.id AND m.due_at = CAST(:until AS timestamptz) AND m.device_id NOT IN (SELECT id FROM leaving)
+
+-- name: sweep_pushes
+DELETE FROM push_messages WHERE id IN (
+    SELECT id FROM push_messages WHERE created_at < CAST(:before AS timestamptz) AND due_at IS NULL
+     ORDER BY created_at LIMIT :limit)

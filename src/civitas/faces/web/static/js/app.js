@@ -18,3 +18,4 @@ import "./loading.js";
 import "./live-balance.js";
 import "./comments.js";
 import "./live-notices.js";
+import "./installed.js";
