@@ -16,6 +16,7 @@ from civitas.app import faces
 from civitas.app.house import House
 from civitas.faces.http import errors
 from civitas.faces.http.doors import BodilessHead, KnownHosts, OpenApiDoor
+from civitas.faces.http.packing import Packing
 from civitas.faces.http.shield import Shield, content_security_policy
 from civitas.faces.http.state import State
 from civitas.faces.live import balances, commenting, making, notices, talking
@@ -96,7 +97,10 @@ def state_from(house: House) -> State:
 def shielded(app: FastAPI, settings: Settings) -> ASGIApp:
     """The app behind its outer layers."""
     endpoint = settings.storage.s3_public_endpoint or settings.storage.s3_endpoint
-    inner: ASGIApp = BodilessHead(OpenApiDoor(FastLane(app)))
+    inner: ASGIApp = OpenApiDoor(FastLane(app))
+    if settings.site.compress:
+        inner = Packing(inner)
+    inner = BodilessHead(inner)
     if settings.site.trusted_hosts and "*" not in settings.site.trusted_hosts:
         inner = KnownHosts(
             inner,

@@ -67,6 +67,10 @@ class SiteSettings(BaseModel):
         description="Shows the mailbox page to everyone on this machine and offers payments that take no money. "
         "Never in production.",
     )
+    compress: bool = Field(
+        default=True,
+        description="Pages and JSON go out compressed to those who accept it. Switch it off where a proxy in front does that.",
+    )
     max_body_mb: float = Field(
         default=10,
         gt=0,

@@ -96,3 +96,37 @@ def test_our_own_files_name_no_other_host() -> None:
         if path.suffix in {".css", ".js", ".svg", ".webmanifest"} and "vendor" not in path.parts:
             found = set(re.findall(r"https?://[^\s\"'`)<>]+", path.read_text()))
             assert found <= allowed, f"{path.name}: {found - allowed}"
+
+
+async def test_text_is_held_packed_for_those_who_accept_it(client: httpx.AsyncClient) -> None:
+    url = assets().url("css/components.css")
+    packed = await client.get(url, headers={"Accept-Encoding": "br, gzip;q=0.8"})
+    plain = await client.get(url, headers={"Accept-Encoding": "gzip;q=0"})
+    assert packed.headers["content-encoding"] == "gzip" and packed.text == plain.text
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+    assert packed.headers["etag"] != plain.headers["etag"]
+    again = await client.get(
+        url, headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]}
+    )
+    assert again.status_code == 304
+    font = assets().url("vendor/instrument-sans-5.3.0/instrument-sans-latin-wght-normal.woff2")
+    assert "content-encoding" not in (await client.get(font, headers={"Accept-Encoding": "gzip"})).headers
+
+
+async def test_every_page_needs_one_stylesheet_made_of_several(client: httpx.AsyncClient) -> None:
+    whole = (await client.get(assets().url("css/site.css"))).text
+    parts = [(STATIC_ROOT / "css" / f"{name}.css").read_text() for name in ("tokens", "base", "pages")]
+    places = [whole.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_the_modules_behind_a_module_are_known_once_each(tmp_path: Path) -> None:
+    tree = _tree(
+        tmp_path,
+        js__a_js='import { b } from "./b.js";\nimport "./c.js";\n',
+        js__b_js='import {\n  c,\n} from "./c.js";\n',
+        js__c_js='import "./a.js";\n',
+    )
+    assert [url.rsplit("/", 1)[-1] for url in tree.modules("js/a.js")] == ["b.js", "c.js"]

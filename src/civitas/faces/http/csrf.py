@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import secrets
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,15 +17,36 @@ from civitas.kit.errors import Forbidden
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FIELD = "csrf_token"
 HEADER = "x-csrf-token"
+_SIZE = hashlib.sha256().digest_size
 
 
 def token_for(request: Request) -> str:
-    """The token that forms of this visitor carry: keyed to the session or, before sign-in, the visitor cookie."""
-    return _token(state_of(request).secret, visitor_of(request))
+    """The token that forms of this visitor carry: keyed to the session or, before sign-in, the visitor cookie.
+
+    It is another one each time, so that the size of a compressed page tells nothing of it.
+    """
+    mask = secrets.token_bytes(_SIZE)
+    return (mask + _masked(_proof(request), mask)).hex()
 
 
-def _token(secret: bytes, visitor: str) -> str:
-    return hmac.new(secret, b"csrf:" + visitor.encode(), hashlib.sha256).hexdigest()
+def _proof(request: Request) -> bytes:
+    return hmac.new(
+        state_of(request).secret, b"csrf:" + visitor_of(request).encode(), hashlib.sha256
+    ).digest()
+
+
+def _masked(proof: bytes, mask: bytes) -> bytes:
+    return bytes(a ^ b for a, b in zip(proof, mask, strict=True))
+
+
+def _proves(token: str, request: Request) -> bool:
+    try:
+        given = bytes.fromhex(token)
+    except ValueError:
+        return False
+    if len(given) != 2 * _SIZE:
+        return False
+    return hmac.compare_digest(_masked(given[_SIZE:], given[:_SIZE]), _proof(request))
 
 
 def same_origin(request: Request) -> bool:
@@ -64,7 +86,7 @@ async def check_csrf(request: Request) -> None:
     if given is None and is_form:
         value = (await request.form()).get(FIELD)
         given = value if isinstance(value, str) else None
-    if given is None or not hmac.compare_digest(given.encode(), token_for(request).encode()):
+    if given is None or not _proves(given, request):
         raise refused
 
 

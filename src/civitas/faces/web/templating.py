@@ -36,7 +36,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.globals.update(buzz_colour=_buzz_colour)
-    env.globals.update(asset=assets().url, csrf_field_name=CSRF_FIELD, csrf_header_name=CSRF_HEADER)
+    env.globals.update(
+        asset=assets().url,
+        # Asked for at once, where the browser would find one after the other.
+        app_modules=assets().modules("js/app.js"),
+        csrf_field_name=CSRF_FIELD,
+        csrf_header_name=CSRF_HEADER,
+    )
     env.filters.update(
         short=formats.short,
         number=formats.number,

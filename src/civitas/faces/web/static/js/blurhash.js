@@ -33,12 +33,17 @@ export function paint(canvas, hash) {
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
   const pixels = context.createImageData(width, height);
+  const waves = (size, count) =>
+    Array.from({ length: size }, (_, at) =>
+      Array.from({ length: count }, (_, i) => Math.cos((Math.PI * at * i) / size)),
+    );
+  const [across, down] = [waves(width, found.across), waves(height, found.down)];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
       const sum = [0, 0, 0];
       for (let j = 0; j < found.down; j += 1) {
         for (let i = 0; i < found.across; i += 1) {
-          const basis = Math.cos((Math.PI * x * i) / width) * Math.cos((Math.PI * y * j) / height);
+          const basis = across[x][i] * down[y][j];
           const colour = found.colours[i + j * found.across];
           for (let c = 0; c < 3; c += 1) sum[c] += colour[c] * basis;
         }
