@@ -137,13 +137,13 @@ async def test_the_picker_shows_only_what_fits(client: Client, maker: Maker) -> 
             session, type="LORA", name="Huge", version={"base_model": "SDXL 1.0"}
         )
         await rebuilding.rebuild(session, [other])
-    page = (await client.page("/create/picker", kind="network", base_model="SD 1.5")).text
+    page = (await client.page("/versions/choose", kind="network", base_model="SD 1.5")).text
     assert f'data-pick="{maker.lora}"' in page
     assert f'data-pick="{large}"' not in page
     row = (await client.page("/create/chosen", version=maker.lora, kind="network")).text
     assert f'name="strength-{maker.lora}"' in row
     assert (await client.get("/create/chosen", params={"version": 987654})).status_code == 404
-    assert (await client.get("/create/picker", params={"kind": "nothing"})).status_code == 404
+    assert (await client.get("/versions/choose", params={"kind": "nothing"})).status_code == 404
 
 
 async def test_one_sees_only_ones_own(client: Client, maker: Maker) -> None:

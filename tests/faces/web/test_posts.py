@@ -6,12 +6,15 @@ import json
 import re
 from typing import Any
 
+from sqlalchemy import update
 from tests.factories.catalog import make_published_model
 from tests.factories.http import HTML, HTMX, Client
 from tests.factories.posts import make_image, make_post
 from tests.flows import story
 
 from civitas.domains.accounts.types import X
+from civitas.domains.catalog import rebuilding
+from civitas.domains.catalog.tables import Model
 from civitas.infra.imaging import png
 
 RECIPE = (
@@ -150,3 +153,30 @@ async def test_words_that_cannot_be_come_back_with_what_is_wrong(client: Client)
         assert answer.status_code == 400 and told in answer.text
     answer = await client.post("/posts/create", data={"version": "999999"}, headers=HTML)
     assert answer.status_code == 400 and "not found" in answer.text
+
+
+async def test_a_model_is_found_by_words_and_named_without_script(client: Client) -> None:
+    owner = await story.new_member(client)
+    async with client.house.database.unit() as session:
+        model, versions = await make_published_model(session, name="Lantern <i>", versions=2)
+        hidden, _ = await make_published_model(session, name="Lantern of the drafts")
+        await session.execute(
+            update(Model).where(Model.id == hidden).values(status="Draft", published_at=None)
+        )
+        await rebuilding.rebuild(session, [model, hidden])
+        post = await make_post(session, owner, published=False)
+        image = await make_image(session, post)
+    asked = {"kind": "resource", "post": post, "image": image}
+    page = (await client.page("/versions/choose", q="lantern", **asked)).text
+    assert "Lantern &lt;i&gt;" in page and "2 versions" in page
+    assert "of the drafts" not in page, "what is not public is not offered"
+    (step,) = set(re.findall(rf'href="(/versions/choose/{model}[^"]*)"', page))
+    which = await client.page(step.replace("&amp;", "&"))
+    assert {int(one) for one in re.findall(r'<option value="(\d+)"', which.text)} == set(versions)
+    (action,) = re.findall(r'action="(/posts/[^"]+/name)"', which.text)
+    named = await client.submit(action, version=versions[0], strength="0.8")
+    assert named.headers["location"] == f"/posts/{post}/edit"
+    shown = (await client.page(f"/posts/{post}/edit")).text
+    assert "Take Lantern &lt;i&gt; away" in shown and "0.80" in shown
+    assert (await client.get(f"/versions/choose/{hidden}", params=asked)).status_code == 404
+    assert (await client.get("/versions/choose", params={"kind": "nothing"})).status_code == 404

@@ -21,9 +21,9 @@ from civitas.faces.http.media_links import links_of
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading
 from civitas.faces.web import create_begin, create_form, forms
+from civitas.faces.web.create_chosen import Picked, picked
 from civitas.faces.web.create_cost import Cost, cost_of
 from civitas.faces.web.create_feed import GenerationView, rules_of, view_of
-from civitas.faces.web.create_picker import Picked, picked
 from civitas.faces.web.forms import Entered
 from civitas.faces.web.templating import fragment, render, toast_header
 from civitas.faces.web.visits import Member, Visitor, redirect

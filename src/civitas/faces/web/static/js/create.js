@@ -1,10 +1,10 @@
 // The generator's page: pickers, strengths, prompt keys, what belongs to which way of making, and the live feed.
 import { $, $$, announce } from "./dom.js";
-import { open } from "./dialog.js";
 import { toast } from "./toast.js";
 import "./create-prompt.js";
 import "./create-source.js";
 import "./create-queue.js";
+import "./picker.js";
 
 const form = $("#create-form");
 
@@ -18,22 +18,13 @@ function showParts() {
   for (const part of $$("[data-for-workflow]", form)) part.hidden = part.dataset.forWorkflow !== chosen;
 }
 
-// --- pickers
-let picking = null;
-
-async function openPicker(link) {
-  const dialog = $("#picker-dialog"), body = $("#picker-body");
-  picking = link.dataset.picker;
-  const url = new URL(link.href);
+// --- what was chosen in the dialog (picker.js)
+document.addEventListener("picker:open", ({ detail }) => {
   const checkpoint = $("#chosen-checkpoint [data-base-model]");
-  if (picking !== "checkpoint" && checkpoint) url.searchParams.set("base_model", checkpoint.dataset.baseModel);
-  await htmx.ajax("GET", url.pathname + url.search, { target: "#picker-body", select: "#picker", swap: "innerHTML" });
-  open(dialog);
-  $("input[type=search]", body)?.focus();
-}
+  if (detail.kind !== "checkpoint" && checkpoint) detail.url.searchParams.set("base_model", checkpoint.dataset.baseModel);
+});
 
-async function pick(version) {
-  const kind = picking;
+document.addEventListener("picker:pick", async ({ detail: { kind, version } }) => {
   const into = $(`#chosen-${kind}`);
   if (kind === "network" && $(`[data-chosen="${version}"]`, into)) {
     toast("That is in the recipe already.", { kind: "info" });
@@ -42,12 +33,9 @@ async function pick(version) {
   const swap = kind === "network" ? "beforeend" : "innerHTML";
   const address = `/create/chosen?version=${encodeURIComponent(version)}&kind=${encodeURIComponent(kind)}`;
   await htmx.ajax("GET", address, { target: `#chosen-${kind}`, select: `[data-chosen="${version}"]`, swap });
-  $("#picker-dialog").close();
-  const name = $(`[data-chosen="${version}"] .stack-name`)?.textContent;
-  if (name) announce(`${name} is chosen`);
   if (kind === "checkpoint") return reload();
   changed();
-}
+});
 
 /** Another checkpoint has other sizes and settings: the form comes anew, with everything that was entered. */
 function reload() {
@@ -61,18 +49,6 @@ function reload() {
 }
 
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("[data-picker]");
-  if (link && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    openPicker(link);
-    return;
-  }
-  const offer = event.target.closest("#picker-dialog [data-pick]");
-  if (offer) {
-    event.preventDefault();
-    pick(offer.dataset.pick);
-    return;
-  }
   const out = event.target.closest("[data-take-out]");
   if (out) {
     const row = out.closest("[data-chosen]");
