@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from io import BytesIO
 from typing import Any
 
+from PIL import Image
 from sqlalchemy import update
 from tests.factories.catalog import make_published_model
 from tests.factories.http import HTML, HTMX, Client
@@ -67,6 +69,35 @@ async def test_a_post_without_script(client: Client) -> None:
     ):
         assert told in shown.text
     assert (await client.get(f"{path}/edit", headers=HTML)).status_code == 303
+
+
+async def test_an_animation_moves_in_lists_and_on_its_page(client: Client) -> None:
+    await story.new_member(client, "animator")
+    file = BytesIO()
+    frames = [Image.new("RGB", (48, 32), (0, 80 * number, 0)) for number in range(3)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:], duration=80, loop=0)
+    path = (await client.submit("/posts/create", title="Rolling")).headers["location"].removesuffix("/edit")
+    sent = await client.post(
+        f"{path}/files", files={"upload": ("roll.gif", file.getvalue(), "image/gif")}, headers=HTML
+    )
+    await client.run_tasks()
+    (upload,) = re.findall(
+        r'name="id" value="([0-9a-f-]+)"', (await client.page(sent.headers["location"])).text
+    )
+    await client.submit(f"{path}/arrived", id=upload)
+    await client.run_tasks()
+    await client.submit(f"{path}/level", level="1")
+    await client.submit(f"{path}/publish", when="now")
+    await client.run_tasks()
+    client.sign_out()
+    for page in (path, "/images"):
+        (address,) = re.findall(r'data-moving="([^"]+)"', (await client.page(page)).text)
+        moving = await client.get(address)
+        assert moving.status_code == 200 and moving.headers["content-type"] == "image/webp"
+        still = await client.get(address.replace("anim=true,", ""))
+        assert still.status_code == 200 and still.url != moving.url
+    # Whoever asked for calm is not shown what moves: the browser passes this source over.
+    assert 'media="(prefers-reduced-motion: no-preference)"' in (await client.page(path)).text
 
 
 async def test_everything_that_is_done_with_a_picture(client: Client) -> None:

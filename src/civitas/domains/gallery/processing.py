@@ -14,6 +14,9 @@ from civitas.domains.gallery import levels, previews, remixes, resources
 from civitas.domains.gallery.tables import Image, Post
 from civitas.infra.queue.outbox import publish
 
+# Short looping copies of animated pictures among the variants, and how their names end.
+MOVING = "anim.webp"
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:

@@ -93,7 +93,7 @@ def _kind(source: Path) -> str:
 
 async def _picture(context: TaskContext, key: str, source: Path, out: Path) -> Decoded:
     store = context.port(Store)
-    done = await context.port(Imaging).process(source, out, strip=True)
+    done = await context.port(Imaging).process(source, out, strip=True, moving=True)
     await _put_variants(store, key, done)
     if done.original == "stripped":
         await store.put(original_key(key), _chunks(out / ORIGINAL), done.facts.mime)
@@ -156,6 +156,9 @@ async def _put_variants(store: Store, key: str, done: Processed) -> None:
     for variant in done.variants:
         body = await asyncio.to_thread(variant.path.read_bytes)
         await store.put(media_key(key, variant.width, variant.format), body, variant.mime)
+    for copy in done.moving:
+        body = await asyncio.to_thread(copy.path.read_bytes)
+        await store.put(media_key(key, copy.width, processing.MOVING), body, copy.mime)
 
 
 def _facts(done: Processed) -> Decoded:
@@ -166,7 +169,10 @@ def _facts(done: Processed) -> Decoded:
         height=facts.height,
         content_type=facts.mime,
         animated=facts.animated,
-        variants=[{"width": v.width, "height": v.height, "format": v.format} for v in done.variants],
+        variants=[
+            *({"width": v.width, "height": v.height, "format": v.format} for v in done.variants),
+            *({"width": v.width, "height": v.height, "format": processing.MOVING} for v in done.moving),
+        ],
         blurhash=facts.blurhash,
         colour=facts.dominant,
         perceptual_hash=bits - 2 * SIGNED_64 if bits >= SIGNED_64 else bits,

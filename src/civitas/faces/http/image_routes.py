@@ -1,8 +1,8 @@
 """Pictures by key: `/img/{key}/{transform}/{name}.jpeg`, answered with the nearest variant that exists.
 
 The key is an unguessable UUID. Clients rewrite `/width=N/` to any N (WIRE rule 16); the file's extension chooses
-the format, and `original=true` gives the uploaded file, recipe included but not where or with which camera it was
-taken, unless its owner hides it.
+the format, `anim=true` with `.webp` asks for a copy that moves, and `original=true` gives the uploaded file, recipe
+included but not where or with which camera it was taken, unless its owner hides it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from civitas.domains.gallery import queries
+from civitas.domains.gallery.processing import MOVING
 from civitas.faces.http import portraits
 from civitas.faces.http.errors import body_of, headers_of
 from civitas.faces.http.state import state_of
 from civitas.faces.http.storage_routes import send_object
-from civitas.infra.imaging.transforms import best_width, parse_transform
+from civitas.infra.imaging.transforms import Transform, best_width, parse_transform
 from civitas.kit.errors import Fault, NotFound
 
 _FORMATS = {"avif": "avif", "webp": "webp", "jpeg": "jpeg", "jpg": "jpeg", "mp4": "mp4"}
@@ -47,17 +48,25 @@ async def _answer(request: Request, image: queries.Deliverable) -> Response:
     if wish.original and image.original_key and not image.hide_meta:
         key, mime, cached = image.original_key, image.content_type, FOR_NOW
     else:
-        widths: dict[int, Any] = {v["width"]: v for v in image.variants if v["format"] == extension}
+        kind = _moving(image, wish, extension) or extension
+        widths: dict[int, Any] = {v["width"]: v for v in image.variants if v["format"] == kind}
         if not widths:
             raise NotFound("This picture has no such format.", code="image_not_found")
         wanted = None if wish.original else wish.width
         width = best_width(wanted, image.width, sorted(widths))
-        key = f"media/{image.key}/{width if width in widths else max(widths)}.{extension}"
+        key = f"media/{image.key}/{width if width in widths else max(widths)}.{kind}"
         mime, cached = _MIME[extension], IMMUTABLE
     info = await store.head(key)
     if info is None:
         raise NotFound("This picture was not found.", code="image_not_found")
     return send_object(request, store, info, {"content-type": mime, "cache-control": cached})
+
+
+def _moving(image: queries.Deliverable, wish: Transform, extension: str) -> str | None:
+    """The copies that move, where they are asked for and there are any."""
+    if not wish.anim or extension != "webp":
+        return None
+    return MOVING if any(v["format"] == MOVING for v in image.variants) else None
 
 
 routes = [

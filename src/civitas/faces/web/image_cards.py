@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from civitas.domains.catalog.documents import image_path
 from civitas.domains.gallery.feeds.cards import ImageFacts, PostFacts
@@ -51,7 +51,8 @@ def picture_of(facts: ImageFacts, eyes: Eyes, widths: tuple[int, ...] = CARD_WID
         "hash": facts.blurhash,
         "nsfwLevel": facts.level,
     }
-    return pictures.of_document(image, eyes, alt=alt_of(facts), widths=widths)
+    given = pictures.of_document(image, eyes, alt=alt_of(facts), widths=widths)
+    return replace(given, moving=pictures.moving(given.src, facts.moving))
 
 
 def alt_of(facts: ImageFacts) -> str:

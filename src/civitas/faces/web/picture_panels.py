@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from civitas.domains.accounts.types import BLOCKED
 from civitas.domains.catalog.documents import image_path
 from civitas.domains.gallery.image_recipes import Recipe
 from civitas.domains.gallery.image_tags import Carried
+from civitas.domains.gallery.processing import MOVING
 from civitas.domains.gallery.resources import Used
 from civitas.domains.gallery.tables import Image
 from civitas.domains.gallery.tools import With
@@ -68,6 +69,8 @@ def shown(image: Image, number: int, recipe: Recipe, eyes: Eyes) -> PostPicture:
         "meta": recipe.meta,
     }
     given = pictures.of_document(stated, eyes, alt=alt_of(image, recipe, number), widths=WIDTHS)
+    if any(variant["format"] == MOVING for variant in image.variants):
+        given = replace(given, moving=pictures.moving(url, MOVING, 960), plays=True)
     whole = url.replace("width=450", "original=true")
     return PostPicture(
         row=image,

@@ -80,6 +80,13 @@ def of_shot(shot: Shot, eyes: Eyes, *, alt: str = "", widths: tuple[int, ...] = 
     return of_document(image, eyes, alt=alt, widths=widths)
 
 
+def moving(url: str, ending: str | None, width: int = 450) -> str | None:
+    """The address of a picture's copy that moves; None where it has none."""
+    if ending == "mp4":
+        return at_width(url, width, "mp4")
+    return at_width(url, width, "webp").replace("/width=", "/anim=true,width=", 1) if ending else None
+
+
 def avatar_url(key: str | None) -> str | None:
     """Where a person's picture is, at the size of a creator line."""
     return image_path(key, "avatar", width=96) if key else None

@@ -63,6 +63,9 @@ class Picture:
     href: str | None = None
     level: Level | None = None
     blurred: bool = False
+    # A short copy that moves: shown on hover and focus, or from the start where `plays`.
+    moving: str | None = None
+    plays: bool = False
 
     @property
     def colour(self) -> str:

@@ -80,6 +80,7 @@ class FakeImaging:
         widths: Sequence[int] | None = None,
         formats: Sequence[VariantFormat] = FORMATS,
         strip: bool = False,
+        moving: bool = False,
     ) -> Processed:
         """Facts by the header, one-pixel copies under true names, and the true original without its origin."""
         facts = await self.inspect(source)
@@ -90,10 +91,17 @@ class FakeImaging:
                 path, data = out_dir / f"{width}.{format}", _pixel(format)
                 await asyncio.to_thread(path.write_bytes, data)
                 variants.append(Variant(width, height, format, path, len(data)))
+        moves = []
+        if moving and facts.animated:
+            width = min(450, facts.width)
+            path, data = out_dir / f"{width}.anim.webp", _pixel("webp")
+            await asyncio.to_thread(path.write_bytes, data)
+            height = max(1, round(facts.height * width / facts.width))
+            moves.append(Variant(width, height, "webp", path, len(data)))
         if not strip:
-            return Processed(facts, variants)
+            return Processed(facts, variants, moving=moves)
         data = await asyncio.to_thread(source.read_bytes) if isinstance(source, Path) else source
-        return Processed(facts, variants, stripping.strip(data, facts.format, out_dir / ORIGINAL))
+        return Processed(facts, variants, stripping.strip(data, facts.format, out_dir / ORIGINAL), moves)
 
     async def aclose(self) -> None:
         """Nothing runs, so nothing ends."""

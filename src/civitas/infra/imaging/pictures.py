@@ -60,6 +60,7 @@ class Picture:
     height: int
     frames: int
     metadata: dict[str, Any]
+    orientation: int
 
 
 def decode(data: bytes, limits: ImagingSettings, *, width: int) -> Picture:
@@ -83,13 +84,10 @@ def decode(data: bytes, limits: ImagingSettings, *, width: int) -> Picture:
             scale = min(1.0, width / wide)
             target = (max(1, ceil(across * scale)), max(1, ceil(down * scale)))
             image.draft(image.mode, target)
-            master = _master(image, target)
+            master = upright(image, target, orientation)
     except DECODING_ERRORS as error:
         raise headers.broken("it is cut off or damaged") from error
-    if orientation in _UPRIGHT:
-        master = master.transpose(_UPRIGHT[orientation])
-    master.info = {}
-    return Picture(master, wide, high, frames, raw)
+    return Picture(master, wide, high, frames, raw, orientation)
 
 
 def encode(
@@ -112,6 +110,15 @@ def encode(
                 _save(copy, file, format, limits)
             made.append((width, height, format, path.stat().st_size))
     return made
+
+
+def upright(image: Image.Image, target: tuple[int, int], orientation: int) -> Image.Image:
+    """The frame that is loaded, at `target` (before it is turned), upright, in sRGB, with nothing beside its pixels."""
+    master = _master(image, target)
+    if orientation in _UPRIGHT:
+        master = master.transpose(_UPRIGHT[orientation])
+    master.info = {}
+    return master
 
 
 def flattened(image: Image.Image) -> Image.Image:

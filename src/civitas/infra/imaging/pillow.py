@@ -45,6 +45,7 @@ class PillowImaging:
         widths: Sequence[int] | None = None,
         formats: Sequence[VariantFormat] = FORMATS,
         strip: bool = False,
+        moving: bool = False,
     ) -> Processed:
         """Facts and copies with one decoding."""
         chosen = sorted(
@@ -52,14 +53,15 @@ class PillowImaging:
         )
         out_dir = await asyncio.to_thread(out_dir.resolve)
         try:
-            answer = await self._ask(source, out_dir, chosen[:16], formats, strip)
+            answer = await self._ask(source, out_dir, chosen[:16], formats, strip, moving)
             if answer["original"] == "stripped":
                 part = out_dir / f"{ORIGINAL}.part"
                 await asyncio.to_thread(part.replace, out_dir / ORIGINAL)
             variants = await asyncio.to_thread(_settle, out_dir, answer["variants"])
+            moves = await asyncio.to_thread(_settle_moving, out_dir, answer["moving"])
         finally:
             await asyncio.to_thread(_sweep, out_dir)
-        return Processed(ImageFacts(**answer["facts"]), variants, answer["original"])
+        return Processed(ImageFacts(**answer["facts"]), variants, answer["original"], moves)
 
     async def aclose(self) -> None:
         """End the decoders; a later call starts them again."""
@@ -78,6 +80,7 @@ class PillowImaging:
         widths: Sequence[int],
         formats: Sequence[VariantFormat],
         strip: bool = False,
+        moving: bool = False,
     ) -> dict[str, Any]:
         request = {
             "path": "",
@@ -85,6 +88,7 @@ class PillowImaging:
             "widths": list(widths),
             "formats": list(formats),
             "strip": strip,
+            "moving": moving,
         }
         if isinstance(source, Path):
             request["path"] = str(await asyncio.to_thread(self._checked, source))
@@ -111,6 +115,15 @@ def _settle(out_dir: Path, made: Sequence[tuple[int, int, VariantFormat, int]]) 
         path = out_dir / f"{int(width)}.{format}"
         path.with_name(f"{path.name}.part").replace(path)
         variants.append(Variant(width, height, format, path, size))
+    return variants
+
+
+def _settle_moving(out_dir: Path, made: Sequence[tuple[int, int, int]]) -> list[Variant]:
+    variants = []
+    for width, height, size in made:
+        path = out_dir / f"{int(width)}.anim.webp"
+        path.with_name(f"{path.name}.part").replace(path)
+        variants.append(Variant(width, height, "webp", path, size))
     return variants
 
 

@@ -55,7 +55,7 @@ class ImageFacts:
 
     @property
     def animated(self) -> bool:
-        """More than one frame; variants show the first."""
+        """More than one frame; variants show the first, `Processed.moving` the beginning."""
         return self.frames > 1
 
     @property
@@ -88,6 +88,8 @@ class Processed:
     variants: list[Variant]
     original: Original = "withheld"
     """When `stripped`, the copy is `ORIGINAL` in `out_dir`."""
+    moving: list[Variant] = field(default_factory=list)
+    """Short looping copies of what moves, narrow to wide, as `out_dir/<width>.anim.webp`."""
 
 
 ORIGINAL: Final = "original"
@@ -126,10 +128,12 @@ class Imaging(Protocol):
         widths: Sequence[int] | None = None,
         formats: Sequence[VariantFormat] = FORMATS,
         strip: bool = False,
+        moving: bool = False,
     ) -> Processed:
         """`inspect` and `render` with one decoding. `out_dir` must exist; a failure leaves no file in it.
 
-        With `strip`, the original without its origin is made, too (`stripping`).
+        With `strip`, the original without its origin is made, too (`stripping`); with `moving`, copies that move of
+        GIF, WebP and AVIF with more than one frame (`motion`).
         """
         ...
 

@@ -7,6 +7,7 @@ that crashes, runs out of time or is killed takes nothing with it but its own im
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO, Final
 
 from PIL import AvifImagePlugin, Image
 
-from civitas.infra.imaging import fingerprints, headers, metadata, pictures, stripping
+from civitas.infra.imaging import fingerprints, headers, metadata, motion, pictures, stripping
 from civitas.infra.imaging.port import ORIGINAL, Original
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.kit.errors import Fault, Invalid
@@ -57,10 +58,15 @@ def handle(request: Mapping[str, Any], data: bytes, limits: ImagingSettings) -> 
     variants: list[tuple[int, int, str, int]] = []
     if request["out"]:
         variants = [*pictures.encode(picture, Path(request["out"]), widths, request["formats"], limits)]
+    moving: list[tuple[int, int, int]] = []
+    if request["out"] and request["moving"] and picture.frames > 1 and format in motion.FORMATS:
+        # A picture whose frames ask for too much is shown all the same: by the first of them.
+        with contextlib.suppress(MemoryError, *pictures.DECODING_ERRORS):
+            moving = motion.encode(data, format, Path(request["out"]), picture.orientation, limits)
     original: Original = "withheld"
     if request["out"] and request["strip"]:
         original = stripping.strip(data, format, Path(request["out"]) / f"{ORIGINAL}.part")
-    return {"facts": facts, "variants": variants, "original": original}
+    return {"facts": facts, "variants": variants, "moving": moving, "original": original}
 
 
 def main() -> int:

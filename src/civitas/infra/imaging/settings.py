@@ -35,6 +35,14 @@ class ImagingSettings(BaseModel):
     avif_speed: int = Field(
         8, ge=0, le=10, description="Speed of AVIF encoding, 0 (small files) to 10 (fast)."
     )
+    moving_pixels: int = Field(
+        60_000_000,
+        ge=0,
+        description="Most pixels of all frames together in the moving copy of an animated picture; 0 makes none.",
+    )
+    moving_cpu_seconds: float = Field(
+        15, ge=0, description="Processor time for reading the frames of an animated picture, in seconds."
+    )
     max_metadata_entries: int = Field(
         64, ge=1, description="Most text entries kept from one image's metadata."
     )

@@ -16,7 +16,10 @@ _SQL = statements(__package__, "pages.sql")
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """A picture of a feed; `prompt` is its beginning, None where its recipe is hidden."""
+    """A picture of a feed; `prompt` is its beginning, None where its recipe is hidden.
+
+    `moving` is the ending of the short copy that moves, `anim.webp` or `mp4`, where there is one.
+    """
 
     id: int
     key: str
@@ -37,6 +40,7 @@ class ImageFacts:
     has_meta: bool
     duration_ms: int | None
     post_title: str | None
+    moving: str | None
     counts: Counts
 
 
@@ -59,7 +63,7 @@ async def images(reads: ReadPool, ids: Sequence[int]) -> list[ImageFacts]:
     if not ids:
         return []
     rows = await reads.fetch(_SQL["cards"], {"ids": list(ids)})
-    made: list[tuple[Any, ...]] = [(*row[:19], Counts(*row[19:])) for row in rows]
+    made: list[tuple[Any, ...]] = [(*row[:20], Counts(*row[20:])) for row in rows]
     return [ImageFacts(*fields) for fields in made]
 
 

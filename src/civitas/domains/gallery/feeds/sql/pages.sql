@@ -23,6 +23,8 @@ SELECT i.id, i.key, i.name, i.kind, coalesce(i.width, 1), coalesce(i.height, 1),
        i.created_at, p.published_at, i.post_id, i.person_id, o.username, o.avatar_key,
        left(CASE WHEN i.hide_meta THEN NULL ELSE i.meta ->> 'prompt' END, 200), i.note,
        i.meta IS NOT NULL AND NOT i.hide_meta, i.duration_ms, p.title,
+       (SELECT v ->> 'format' FROM jsonb_array_elements(i.variants) AS v
+         WHERE v ->> 'format' IN ('anim.webp', 'mp4') LIMIT 1),
        coalesce(s.likes, 0), coalesce(s.hearts, 0), coalesce(s.laughs, 0), coalesce(s.cries, 0),
        coalesce(s.dislikes, 0), coalesce(s.comments, 0), coalesce(s.collected, 0)
   FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS a (id, n)

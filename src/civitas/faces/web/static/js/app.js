@@ -5,6 +5,7 @@ import "./dialog.js";
 import "./toast.js";
 import "./copy.js";
 import "./picture.js";
+import "./moving.js";
 import "./form.js";
 import "./tip.js";
 import "./time.js";
