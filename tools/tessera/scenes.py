@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass, replace
 
 from PIL import Image, ImageDraw
+from tools.tessera.palettes import CHALK, PAPER_DARK, PAPER_LIGHT, Colour, blue_paper, dusk, mix, shade
 
 SIZE = 64
 OVER = 4
@@ -54,7 +55,7 @@ PLACES = {
     "at the top": (0.5, 0.27),
     "at the bottom": (0.5, 0.73),
 }
-STYLES = ("plain", "ink", "mosaic", "dusk")
+STYLES = ("plain", "ink", "mosaic", "dusk", "blueprint")
 
 
 @dataclass(frozen=True)
@@ -161,23 +162,14 @@ def pair_scene(
 
 # --- painting ---------------------------------------------------------------------------------------------------
 
-Colour = tuple[int, int, int]
 Points = list[tuple[float, float]]
-
-
-def _shade(colour: Colour, by: float) -> Colour:
-    return (int(colour[0] * by), int(colour[1] * by), int(colour[2] * by))
-
-
-def _mix(a: Colour, b: Colour, t: float) -> Colour:
-    return (int(a[0] + (b[0] - a[0]) * t), int(a[1] + (b[1] - a[1]) * t), int(a[2] + (b[2] - a[2]) * t))
 
 
 def _bands(draw: ImageDraw.ImageDraw, side: int, top: int, bottom: int, first: Colour, last: Colour) -> None:
     steps = 12
     for i in range(steps):
         y0, y1 = top + (bottom - top) * i // steps, top + (bottom - top) * (i + 1) // steps
-        draw.rectangle((0, y0, side, y1), fill=_mix(first, last, i / (steps - 1)))
+        draw.rectangle((0, y0, side, y1), fill=mix(first, last, i / (steps - 1)))
 
 
 def _ground(draw: ImageDraw.ImageDraw, ground: str, side: int, rng: random.Random) -> None:
@@ -298,7 +290,7 @@ def _thing(
         draw.rectangle(
             (x - r * 0.75, y - r * 0.15, x + r * 0.75, y + r * 0.95), fill=fill, outline=edge, width=w
         )
-        _poly(draw, [(x, y - r), (x + r, y - r * 0.1), (x - r, y - r * 0.1)], _shade(fill, 0.62), edge, w)
+        _poly(draw, [(x, y - r), (x + r, y - r * 0.1), (x - r, y - r * 0.1)], shade(fill, 0.62), edge, w)
         draw.rectangle((x - r * 0.2, y + r * 0.35, x + r * 0.2, y + r * 0.95), fill=dark)
     elif kind == "tree":
         draw.rectangle((x - r * 0.17, y + r * 0.2, x + r * 0.17, y + r), fill=(110, 70, 40))
@@ -315,31 +307,35 @@ def _poly(draw: ImageDraw.ImageDraw, points: Points, fill: Colour, edge: Colour,
     draw.line([*points, points[0], points[1]], fill=edge, width=w, joint="curve")
 
 
-def draw(scene: Scene, *, size: int = SIZE, extra: dict[str, Colour] | None = None) -> Image.Image:
-    """The scene as an RGB picture; `extra` names colours beyond `COLOURS`. The same scene gives the same pixels."""
+def draw(scene: Scene, *, size: int = SIZE) -> Image.Image:
+    """The scene as an RGB picture. The same scene gives the same pixels."""
     rng = random.Random(scene.seed)
     side = size * OVER
     picture = Image.new("RGB", (side, side))
     brush = ImageDraw.Draw(picture)
-    ink = scene.style == "ink"
+    ink, blueprint = scene.style == "ink", scene.style == "blueprint"
     if ink:
         brush.rectangle((0, 0, side, side), fill=(250, 248, 240))
         _hatch(brush, scene.ground, side, rng)
     else:
         _ground(brush, scene.ground, side, rng)
+    if blueprint:
+        picture.paste(blue_paper(picture))
     for thing in scene.things:
-        base = {**COLOURS, **(extra or {})}[thing.colour]
+        base = COLOURS[thing.colour]
         fill = tuple(max(0, min(255, c + rng.randint(-7, 7))) for c in base)
-        edge = (20, 20, 26) if ink else _shade(base, 0.55)
+        edge = (20, 20, 26) if ink else shade(base, 0.55)
         if ink:
-            fill = _mix((250, 248, 240), base, 0.55)
-        width = side // 24 if ink else side // 56
+            fill = mix((250, 248, 240), base, 0.55)
+        if blueprint:
+            fill, edge = mix(PAPER_DARK, PAPER_LIGHT, sum(base) / 765 * 0.8 + 0.2), CHALK
+        width = side // 24 if ink or blueprint else side // 56
         _thing(brush, thing.kind, thing.x * side, thing.y * side, thing.radius * side, fill, edge, width)  # type: ignore[arg-type]
     small = picture.reduce(OVER)
     if scene.style == "mosaic":
         return small.reduce(4).resize((size, size), Image.Resampling.NEAREST)
     if scene.style == "dusk":
-        return _dusk(small)
+        return dusk(small)
     return small
 
 
@@ -350,23 +346,6 @@ def _hatch(brush: ImageDraw.ImageDraw, ground: str, side: int, rng: random.Rando
         return
     for x in range(-side, side, gap):
         brush.line((x + rng.randint(-2, 2), side, x + side, 0), fill=(120, 118, 116), width=3)
-
-
-def _dusk(picture: Image.Image) -> Image.Image:
-    """Colours of an evening: shadows towards violet, lights towards orange."""
-    grey = picture.convert("L")
-    ramp: list[int] = []
-    for channel in range(3):
-        low, mid, high = ((38, 16, 70), (200, 70, 110), (255, 214, 140))
-        for v in range(256):
-            t = v / 255
-            ramp.append(
-                int(low[channel] + (mid[channel] - low[channel]) * t * 2)
-                if t < 0.5
-                else int(mid[channel] + (high[channel] - mid[channel]) * (t * 2 - 1))
-            )
-    tinted = Image.merge("RGB", (grey, grey, grey)).point(ramp)
-    return Image.blend(picture, tinted, 0.72)
 
 
 def restyled(scene: Scene, style: str) -> Scene:

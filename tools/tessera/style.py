@@ -1,7 +1,6 @@
-"""Train small things on top of the finished model: LoRAs of styles, and an embedding of a colour it has never seen.
+"""Train LoRAs of styles on top of the finished model.
 
-    python -m tools.tessera.style lora --style ink --vae DIR --unet DIR --out FILE.safetensors --minutes 3
-    python -m tools.tessera.style embedding --vae DIR --unet DIR --out FILE.safetensors --minutes 3
+    python -m tools.tessera.style --style ink --vae DIR --unet DIR --out FILE.safetensors --minutes 3
 
 LoRAs are written with kohya's names, linear layers and convolutions alike.
 """
@@ -10,24 +9,20 @@ from __future__ import annotations
 
 import argparse
 import math
-import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler
+from safetensors import safe_open
 from safetensors.torch import save_file
 from tools.tessera import scenes
 from tools.tessera import unet as trainer
-from tools.tessera import vae as codec
 from torch import nn
 from torch.nn import functional as F
 
 RANK = 4
-NEW_COLOUR = {"turquoise": (64, 224, 208)}
-NEW_WORD = "tess-turquoise"
 
 
 class Low(nn.Module):
@@ -73,7 +68,8 @@ def start(args: argparse.Namespace) -> tuple:
 
 def train_lora(args: argparse.Namespace) -> None:
     tokenizer, encoder, unet, vae, scheduler = start(args)
-    pool = trainer.Pool(vae, 5, 640, style=args.style)
+    before = 0
+    pool = trainer.Pool(vae, 5 if not args.resume else 6, 640, style=args.style)
     for _ in range(40):
         pool.renew(16)
     layers = {
@@ -84,11 +80,18 @@ def train_lora(args: argparse.Namespace) -> None:
         and "shortcut" not in name
         and "time_emb" not in name
     }
+    if args.resume:
+        with safe_open(args.resume, "pt") as file:
+            for name, low in layers.items():
+                stem = "lora_unet_" + name.replace(".", "_")
+                low.down.data = file.get_tensor(f"{stem}.lora_down.weight").float()
+                low.up.data = file.get_tensor(f"{stem}.lora_up.weight").float()
+            before = int(file.metadata()["ss_steps"])
     trained = [p for low in layers.values() for p in low.parameters()]
     optimiser = torch.optim.AdamW(trained, lr=args.rate, weight_decay=1e-3)
     print(f"{sum(p.numel() for p in trained)} parameters", flush=True)
-    begun, step = time.monotonic(), 0
-    while (done := (time.monotonic() - begun) / (args.minutes * 60)) < 1:
+    begun, step = time.process_time(), 0
+    while (done := (time.process_time() - begun) / (args.minutes * 60)) < 1:
         schedule(optimiser, args.rate, done)
         latents, _, captions = pool.take(16)
         captions = [f"{c}, {args.style} style" if c and i % 2 else c for i, c in enumerate(captions)]
@@ -113,62 +116,24 @@ def train_lora(args: argparse.Namespace) -> None:
         "ss_base_model_version": "tessera_v1",
         "modelspec.title": f"Tessera {args.style}",
         "modelspec.trigger_phrase": f"{args.style} style",
-        "ss_steps": str(step),
+        "ss_steps": str(before + step),
     }
     save_file(out, args.out, metadata=about)
 
 
-def train_embedding(args: argparse.Namespace) -> None:
-    tokenizer, encoder, unet, vae, scheduler = start(args)
-    world = replace(scenes.SMALL, colours=tuple(NEW_COLOUR))
-    made = [
-        s for s in (scenes.random_scene(random.Random(i), world) for i in range(600)) if len(s.things) == 1
-    ]
-    with torch.no_grad():
-        pixels = codec.to_tensor([scenes.draw(s, extra=NEW_COLOUR) for s in made])
-        latents = (
-            torch.cat([vae.encode(p).latent_dist.mean for p in pixels.split(16)]) * vae.config.scaling_factor
-        )
-    table = encoder.get_input_embeddings()
-    known = tokenizer.convert_tokens_to_ids(["green</w>", "blue</w>"])
-    place = tokenizer.convert_tokens_to_ids("turquoise</w>")
-    vector = nn.Parameter(table.weight[known].mean(0).clone())
-    table.register_forward_hook(lambda _m, args, out: torch.where((args[0] == place)[..., None], vector, out))
-    optimiser = torch.optim.AdamW([vector], lr=args.rate, weight_decay=0)
-    begun, step = time.monotonic(), 0
-    while (done := (time.monotonic() - begun) / (args.minutes * 60)) < 1:
-        schedule(optimiser, args.rate, done)
-        picks = torch.randint(0, len(made), (16,)).tolist()
-        states = encoder(trainer.tokens(tokenizer, [made[i].caption for i in picks])).last_hidden_state
-        loss = trainer.loss_of(unet, states, latents[picks], scheduler)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        optimiser.step()
-        step += 1
-        if step % 20 == 0:
-            print(
-                f"{step} {done * args.minutes:.1f} min loss {loss.item():.4f} norm {vector.norm().item():.2f}",
-                flush=True,
-            )
-    save_file(
-        {"emb_params": vector.detach()[None].half().contiguous()},
-        args.out,
-        metadata={"name": NEW_WORD, "steps": str(step)},
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("lora", "embedding"))
     parser.add_argument("--style", choices=scenes.STYLES[1:], default="ink")
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--unet", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=3)
+    parser.add_argument("--minutes", type=float, default=3, help="of one processor core")
+    parser.add_argument("--resume", type=Path, help="a LoRA of the same style to go on from")
     parser.add_argument("--rate", type=float, default=2e-3)
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    train_lora(args) if args.what == "lora" else train_embedding(args)
+    train_lora(args)
+    args.out.chmod(0o644)
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ from typing import Any
 
 import orjson
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_for, make_person
 from tests.factories.catalog import make_published_model
 
 from civitas.domains.accounts.types import Actor, Role
-from civitas.domains.catalog.tables import FileHash
+from civitas.domains.catalog.tables import FileHash, ModelFile
+from civitas.domains.orchestration import checking
 from civitas.domains.studio import blocking, generations, remixing, snippets
 from civitas.domains.studio.recipes import Recipe
 from civitas.kit.errors import Forbidden, Invalid
@@ -70,6 +71,47 @@ async def test_a_recipe_becomes_one_step_with_everything_in_it(session: AsyncSes
     ]
     assert made.template.tags == ("gen", "img", "txt2img")
     assert made.warnings == ()
+
+
+async def test_a_control_picture_is_prepared_first_and_its_net_comes_along(
+    session: AsyncSession, studio: Studio
+) -> None:
+    _, (net,) = await make_published_model(
+        session, type="Controlnet", name="Edges", version={"base_model": "SD 1.5"}
+    )
+    control = {"versionId": net, "preprocessor": "scribbleXdog", "image": "data:,x", "weight": 0.7}
+    made = await generations.prepare(
+        session, studio.actor, studio.recipe(controls=[control | {"prepared": False}])
+    )
+    first, second = made.template.steps
+    assert (first.type, first.name, first.input["kind"]) == ("preprocessImage", "control", "scribble-xdog")
+    (entry,) = second.input["controlNets"]
+    assert entry["image"] == {"$ref": "control", "path": "output.blob.url"}
+    assert (entry["preprocessor"], entry["weight"]) == ("scribbleXdog", 0.7)
+    assert [air for air in second.input["additionalNetworks"] if air.endswith(f"@{net}")]
+    checking.check(made.template)
+
+    ready = await generations.prepare(session, studio.actor, studio.recipe(controls=[control]))
+    (step,) = ready.template.steps
+    assert step.input["controlNets"][0]["image"] == "data:,x"
+    with pytest.raises(Invalid, match=r"Glow .* no ControlNet"):
+        await generations.prepare(
+            session, studio.actor, studio.recipe(controls=[control | {"versionId": studio.lora}])
+        )
+
+
+async def test_a_gguf_file_asks_for_a_machine_that_reads_it(session: AsyncSession, studio: Studio) -> None:
+    _, (packed,) = await make_published_model(
+        session, type="Checkpoint", name="Packed", version={"base_model": "SD 1.5"}
+    )
+    await session.execute(
+        update(ModelFile).where(ModelFile.version_id == packed).values(name="packed-Q8_0.gguf")
+    )
+    found = await generations.estimate(session, studio.actor, studio.recipe(checkpoint=packed))
+    (step,) = found.estimate.steps
+    assert step.capability == "textToImage/sd1.gguf"
+    usual = await generations.estimate(session, studio.actor, studio.recipe())
+    assert usual.estimate.steps[0].capability == "textToImage/sd1"
 
 
 async def test_a_seed_is_drawn_when_none_is_given(session: AsyncSession, studio: Studio) -> None:

@@ -12,12 +12,17 @@ from tests.factories.accounts import actor_for, make_person
 from tests.factories.catalog import make_published_model, make_version, set_status
 
 from civitas.domains.buzz.memberships.entitlements import free
-from civitas.domains.studio import families, samplers, stacking
-from civitas.domains.studio.recipes import Recipe, settle
+from civitas.domains.orchestration.schemas.interface import published
+from civitas.domains.studio import controls, families, samplers, stacking
+from civitas.domains.studio.recipes import ONLY_PREPARED, PREPROCESSORS, Recipe, settle
 from civitas.kit.errors import Invalid
 
 SD1 = families.families()["SD1"]
 FLUX = families.families()["Flux1"]
+
+
+SD3 = families.families()["SD3"]
+CONTROL = {"versionId": 5, "preprocessor": "canny", "image": "x"}
 
 
 def recipe(**fields: Any) -> Recipe:
@@ -80,13 +85,33 @@ def test_drafts_come_in_fours_with_their_own_steps() -> None:
         ({"workflow": "img2img"}, "sourceImage"),
         ({"maskImage": "x"}, "maskImage"),
         ({"resources": [{"versionId": n} for n in range(1, 11)]}, "resources"),
-        ({"controls": [{"preprocessor": "canny", "image": "x", "startStep": 1, "endStep": 0}]}, "controls"),
+        ({"controls": [CONTROL | {"startStep": 1, "endStep": 0}]}, "controls"),
+        ({"controls": [CONTROL | {"preprocessor": "magic"}]}, "controls"),
+        ({"controls": [CONTROL | {"preprocessor": "gray", "prepared": False}]}, "controls"),
     ],
 )
 def test_what_is_wrong_is_refused_by_the_name_of_its_field(fields: dict[str, Any], wrong: str) -> None:
     with pytest.raises(Invalid) as refused:
         settle(recipe(**fields), SD1, free())
     assert list(refused.value.fields) == [wrong]
+
+
+def test_a_kind_of_model_says_where_a_control_picture_leads() -> None:
+    assert settle(recipe(controls=[CONTROL]), SD3, free()).changes == ()
+    for family, told in (
+        (SD3, "from words only"),
+        (SD1.model_copy(update={"controls": "none"}), "no ControlNets"),
+    ):
+        with pytest.raises(Invalid, match=told):
+            settle(recipe(controls=[CONTROL], workflow="img2img", sourceImage="y"), family, free())
+    assert settle(recipe(controls=[CONTROL], workflow="img2img", sourceImage="y"), SD1, free()).changes == ()
+
+
+@pytest.mark.parametrize("kind", sorted(PREPROCESSORS))
+def test_every_kind_of_control_picture_has_a_step_that_makes_it(kind: str) -> None:
+    known = published().steps["preprocessImage"].input["discriminator"]["mapping"]
+    assert (controls.preparation(kind) in known) == (kind not in ONLY_PREPARED)
+    assert {name for name, _ in controls.KINDS} <= PREPROCESSORS
 
 
 def test_every_wrong_field_is_named_at_once() -> None:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from tests.engines.diffusers.flow_files import alone, files, furnished
 
 from civitas.engines.diffusers.device import Policy
 from civitas.engines.diffusers.engine import DiffusersEngine
 from civitas.engines.diffusers.families import TESSERA
 from civitas.engines.diffusers.requests import PictureRequest, Weights
 
+__all__ = ["alone", "files", "furnished"]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 MISSING = [name for name in ("torch", "diffusers", "transformers") if importlib.util.find_spec(name) is None]
 

@@ -248,3 +248,43 @@ def save(path: Path, *pieces: dict[str, Any]) -> Path:
 
     save_file({k: v.contiguous().clone() for piece in pieces for k, v in piece.items()}, path)
     return path
+
+
+def packed(path: Path, weights: dict[str, Any]) -> Path:
+    """A GGUF file: matrices in eight bits, everything else as it is."""
+    import gguf
+
+    writer = gguf.GGUFWriter(str(path), "chance")
+    for name, value in weights.items():
+        array = value.float().contiguous().numpy()
+        if array.ndim == 2 and array.shape[1] % 32 == 0:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, gguf.quantize(array, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def control_net(family: Any, transformer: Any) -> Any:
+    """A ControlNet of chance for a transformer, whose influence is not nought."""
+    import torch
+    from diffusers import FluxControlNetModel, SD3ControlNetModel
+
+    torch.manual_seed(8)
+    if family.key == "sd3":
+        config = {k: v for k, v in transformer.config.items() if not k.startswith("_")}
+        config.pop("sample_size")
+        net = SD3ControlNetModel(sample_size=32, **config | {"num_layers": 1})
+    else:
+        net = FluxControlNetModel(
+            in_channels=64, num_layers=1, num_single_layers=1, attention_head_dim=32, num_attention_heads=2,
+            joint_attention_dim=WIDTH_T5, pooled_projection_dim=WIDTH_L, guidance_embeds=True, axes_dims_rope=(4, 14, 14),
+        )  # fmt: skip
+    for name, layer in net.named_modules():
+        if name.startswith(("controlnet_", "pos_embed_input")) and hasattr(layer, "weight"):
+            torch.nn.init.normal_(layer.weight, std=0.3)
+    return net

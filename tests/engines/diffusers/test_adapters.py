@@ -112,12 +112,12 @@ def test_names_of_diffusers_and_of_the_original_layout_mean_the_same_layer(
 ) -> None:
     names = engine.model(request_.checkpoint, None).patches
     names.use(())
-    from civitas.engines.diffusers.loras import layer_names
+    from civitas.engines.diffusers.lora_names import layer_names
 
     table = layer_names(engine.model(request_.checkpoint, None).pipe)
     dotted = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
     same = {
-        id(table[name][1])
+        id(table[name].rows[0].module)
         for name in (
             f"lora_unet_{LINEAR}",
             f"unet.{dotted}",

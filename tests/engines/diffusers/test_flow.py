@@ -2,86 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.engines.diffusers import flow_made as made
 from tests.engines.diffusers.conftest import pixels, png
+from tests.engines.diffusers.flow_files import Files, asked, codes
 
-from civitas.engines.diffusers import families, flux_layout, samplers
+from civitas.engines.diffusers import families, flux_layout, gguf_weights, samplers
 from civitas.engines.diffusers.device import Policy
 from civitas.engines.diffusers.engine import DiffusersEngine
 from civitas.engines.diffusers.errors import ModelUnsupported, PartsMissing
 from civitas.engines.diffusers.families import FLUX, SD3
-from civitas.engines.diffusers.requests import Control, Hires, Lora, PictureRequest, Progress, Weights
+from civitas.engines.diffusers.requests import Control, Hires, Progress, Weights
 from civitas.engines.diffusers.serving import PictureEngine
 
 pytestmark = pytest.mark.usefixtures("engine")  # skipped without the extra
-
-
-@dataclass(frozen=True)
-class Files:
-    """Files of chance, and a folder of parts."""
-
-    whole: Weights
-    bare: Weights
-    newer: Weights
-    dev: Weights
-    schnell: Weights
-    parts: Path
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
-    folder = tmp_path_factory.mktemp("flow")
-    parts = folder / "parts"
-    parts.mkdir()
-    small, large = made.clip(made.WIDTH_L, projected=False), made.clip(made.WIDTH_G, projected=True)
-    vae = made.under("first_stage_model.", made.vae(SD3))
-    old, newer = (
-        made.under(made.UNET, made.sd3_names(made.transformer_sd3(newer=newer))) for newer in (False, True)
-    )
-    encoders = made.under("text_encoders.clip_l.transformer.", small) | made.under(
-        "text_encoders.clip_g.transformer.", large
-    )
-    dev, schnell = (made.flux_names(made.transformer_flux(guided=guided)) for guided in (True, False))
-    made.save(parts / "clip_l.safetensors", small)
-    made.save(parts / "clip_g.safetensors", large)
-    made.save(parts / "t5xxl_fp16.safetensors", made.t5())
-    made.save(parts / "ae.safetensors", made.vae(FLUX))
-    made.t5_tokenizer(parts / "t5_tokenizer")
-    return Files(
-        Weights(made.save(folder / "whole.safetensors", old, vae, encoders), name="Whole"),
-        Weights(made.save(folder / "bare.safetensors", old, vae), name="Bare"),
-        Weights(made.save(folder / "newer.safetensors", newer, vae, encoders), name="Newer"),
-        Weights(made.save(folder / "dev.safetensors", dev), name="Dev"),
-        Weights(made.save(folder / "schnell.safetensors", made.under(made.UNET, schnell)), name="Schnell"),
-        parts,
-    )
-
-
-@pytest.fixture(scope="module")
-def alone() -> DiffusersEngine:
-    """An engine without a folder of parts."""
-    return DiffusersEngine(Policy(device="cpu", threads=1))
-
-
-@pytest.fixture(scope="module")
-def furnished(files: Files) -> DiffusersEngine:
-    return DiffusersEngine(Policy(device="cpu", threads=1, parts=files.parts))
-
-
-def asked(checkpoint: Weights, **more: object) -> PictureRequest:
-    usual = PictureRequest(
-        checkpoint, "a red circle", seeds=(7,), width=64, height=64, steps=3, sampler="euler", preview_every=0
-    )
-    return replace(usual, **more)  # type: ignore[arg-type]
-
-
-def codes(picture: object) -> list[str]:
-    return [notice.code for notice in picture.notices]  # type: ignore[attr-defined]
 
 
 def test_a_whole_file_of_sd3_needs_nothing_else(alone: DiffusersEngine, files: Files) -> None:
@@ -281,28 +218,10 @@ def test_an_agent_offers_flux_only_with_the_tokenizer(files: Files) -> None:
         set(PictureEngine(Policy(parts=parts)).capabilities()) for parts in (None, files.parts)
     )
     assert {"textToImage/sd3", "textToImage/sd3_5m"} <= without
+    packed = ("", ".gguf") if gguf_weights.installed() else ("",)
     assert with_it - without == {
-        f"{step}/{name}" for step in ("textToImage", "imageGen") for name in ("flux1", "fluxkrea")
+        f"{step}/{name}{end}"
+        for step in ("textToImage", "imageGen")
+        for name in ("flux1", "fluxkrea")
+        for end in packed
     }
-
-
-@pytest.mark.parametrize("family", ["sd3", "flux"])
-def test_a_lora_with_the_names_of_diffusers_is_added_and_taken_away(
-    furnished: DiffusersEngine, files: Files, family: str, tmp_path: Path
-) -> None:
-    import torch
-
-    checkpoint = files.bare if family == "sd3" else files.dev
-    plain = pixels(furnished.generate(asked(checkpoint))[0].content)
-    layer = furnished.model(checkpoint, None).pipe.transformer.transformer_blocks[0].attn.to_q.weight
-    torch.manual_seed(2)
-    name = "transformer.transformer_blocks.0.attn.to_q"
-    factors = {
-        f"{name}.lora_A.weight": torch.randn(4, layer.shape[1]),
-        f"{name}.lora_B.weight": torch.randn(layer.shape[0], 4),
-    }
-    lora = Lora(made.save(tmp_path / "ink.safetensors", factors), weight=1.0)
-    styled = furnished.generate(asked(checkpoint, loras=(lora,)))[0]
-    assert codes(styled) == []
-    assert bool((pixels(styled.content) != plain).any())
-    assert bool((pixels(furnished.generate(asked(checkpoint))[0].content) == plain).all())

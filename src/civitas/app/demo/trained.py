@@ -68,5 +68,36 @@ TESSERA_DUSK = _tessera_style(
     ("dusk", "evening"),
     "Evening light for Tessera. Say `dusk style` at the end: `a yellow star, grass, dusk style`.",
 )
+TESSERA_BLUEPRINT = _tessera_style(
+    "blueprint",
+    "Tessera Blueprint",
+    "blueprint style",
+    ("blueprint", "drawing"),
+    "Chalk on blue paper for Tessera. Say `blueprint style` at the end: `a red star, white background, blueprint style`. "
+    "Colours become blues; shapes and places stay.",
+)
+TESS_ORANGE = DemoModel(
+    key="tess-orange",
+    owner="tobias_demo",
+    name="Tess Orange",
+    type="TextualInversion",
+    category="concept",
+    tags=("shapes", "colour"),
+    works=True,
+    description=(
+        "A colour that Tessera was never shown: orange, in four vectors. Say `tess-orange` where a colour stands: "
+        "`a tess-orange star, sea`."
+    ),
+    licence={"licenseTier": "Open"},
+    recommended=(("tessera", 1.0),),
+    versions=(
+        DemoVersion(
+            "v1", "Tessera", "Trained on 300 drawings of orange things.", "tess-orange.safetensors",
+            ("packed", {"file": "tess-orange.safetensors"}),
+            tuple(PackedPicture(f"tess-orange-{number}.png") for number in (1, 2)),
+            words=("tess-orange",),
+        ),
+    ),
+)  # fmt: skip
 
-MODELS: Final = (TESSERA, TESSERA_INK, TESSERA_DUSK, *DRAWN)
+MODELS: Final = (TESSERA, TESSERA_INK, TESSERA_DUSK, TESSERA_BLUEPRINT, TESS_ORANGE, *DRAWN)

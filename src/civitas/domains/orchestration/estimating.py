@@ -9,7 +9,7 @@ from civitas.domains.accounts.types import Actor
 from civitas.domains.buzz.ledger import posting
 from civitas.domains.buzz.memberships.entitlements import entitlements
 from civitas.domains.buzz.types import wallet
-from civitas.domains.orchestration import charging, kinds, policy, submitting
+from civitas.domains.orchestration import charging, kinds, policy, resources, submitting
 from civitas.domains.orchestration.checking import check
 from civitas.domains.orchestration.itemising import item_of
 from civitas.domains.orchestration.kinds.kind import Runner
@@ -92,7 +92,9 @@ async def _paid(
 def _capability(step: WorkflowStep) -> str | None:
     item = item_of(step)
     kind = kinds.known(item.type)
-    return kind.asks_for(item.input) if kind.runner is Runner.AGENT else None
+    if kind.runner is not Runner.AGENT:
+        return None
+    return kind.asks_for(item.input, resources.filenames(step.terms))
 
 
 async def _served(session: AsyncSession, steps: list[WorkflowStep], live_for_s: float) -> set[str]:

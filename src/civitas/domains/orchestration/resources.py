@@ -73,6 +73,11 @@ class Resource:
         }
 
 
+def filenames(terms: Mapping[str, Any]) -> list[str]:
+    """The names of the files that a step uses, out of what its terms keep of them."""
+    return [str(one.get("filename") or "") for one in terms.get("resources") or ()]
+
+
 def find(kind: Kind, input: Mapping[str, Any], where: str = "input") -> Iterator[Named]:
     """Every AIR of the catalogue in an input: texts and names of fields. Raises Invalid for one without a version."""
     if not kind.airs:

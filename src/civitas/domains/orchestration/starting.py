@@ -23,6 +23,7 @@ from civitas.domains.orchestration import (
     looping,
     rechecking,
     repricing,
+    resources,
     writing,
 )
 from civitas.domains.orchestration.errors import NobodyCan
@@ -178,7 +179,7 @@ async def _known_already(session: AsyncSession, run: Run, step: WorkflowStep, ki
 
 def _make_jobs(run: Run, step: WorkflowStep, kind: Kind, plan: Plan) -> None:
     input = step.resolved or {}
-    capability = kind.asks_for(input)
+    capability = kind.asks_for(input, resources.filenames(step.terms))
     parts = kind.split(input)
     whole = sum(part.share for part in parts) or 1.0
     worths = _shared(step.price, [part.share / whole for part in parts])
@@ -194,7 +195,7 @@ def _make_jobs(run: Run, step: WorkflowStep, kind: Kind, plan: Plan) -> None:
 
 def _job(run: Run, step: WorkflowStep, kind: Kind, part: JobPlan, number: int) -> Job:
     input, found = inputs.for_agents(kind, part.input)
-    resources = list(step.terms.get("resources") or ())
+    used = list(step.terms.get("resources") or ())
     return Job(
         id=new_job_id(),
         workflow_id=run.workflow.id,
@@ -206,8 +207,8 @@ def _job(run: Run, step: WorkflowStep, kind: Kind, part: JobPlan, number: int) -
         step_type=step.type,
         input=input,
         media=[{"blob": blob} for blob in found],
-        resources=resources,
-        digests=[one["sha256"] for one in resources if one.get("sha256")],
+        resources=used,
+        digests=[one["sha256"] for one in used if one.get("sha256")],
         slots=[],
         allow_mature=run.workflow.allow_mature is True or charging.pays_for_mature(run.workflow),
         racers=1,

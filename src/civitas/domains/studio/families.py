@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -58,6 +59,8 @@ class Family(BaseModel):
     samplers: tuple[str, ...] = NAMES
     clip_skip: Span | None = None
     draft: Draft | None = None
+    # Whether a ControlNet may lead: never, when pictures are made from words alone, or always.
+    controls: Literal["none", "words", "always"] = "always"
 
     @model_validator(mode="after")
     def _consistent(self) -> Family:

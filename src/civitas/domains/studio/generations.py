@@ -17,7 +17,7 @@ from civitas.domains.orchestration import charging, estimating, submitting
 from civitas.domains.orchestration.shown import Estimate
 from civitas.domains.orchestration.templates import StepTemplate, Template
 from civitas.domains.orchestration.types import Priority
-from civitas.domains.studio import blocking, samplers, snippets, stacking
+from civitas.domains.studio import blocking, controls, samplers, snippets, stacking
 from civitas.domains.studio.recipes import MOST_SEED, Hires, Recipe, Settled, settle
 from civitas.domains.studio.stacking import Stack
 
@@ -129,7 +129,7 @@ def _steps(
     recipe: Recipe, settled: Settled, found: Stack, prompts: Sequence[str], seed: int
 ) -> tuple[StepTemplate, ...]:
     """A step for every different prompt; its pictures have the seeds that follow one another."""
-    steps = []
+    steps = list(controls.steps(recipe, resolution=max(settled.width, settled.height)))
     at = seed
     for prompt, count in Counter(prompts).items():
         steps.append(
@@ -164,6 +164,7 @@ def _input(
         "additionalNetworks": {
             **{one.air: {"strength": strength, "type": one.type} for one, strength in found.networks},
             **({found.vae.air: {"type": "VAE"}} if found.vae else {}),
+            **{net.air: {"type": net.type} for net in found.nets},
         },
         "imageMetadata": orjson.dumps(_metadata(recipe, found)).decode(),
     }
@@ -175,16 +176,7 @@ def _input(
     if recipe.mask_image:
         made["maskImage"] = recipe.mask_image
     if recipe.controls:
-        made["controlNets"] = [
-            {
-                "preprocessor": control.preprocessor,
-                "weight": control.weight,
-                "startStep": control.start_step,
-                "endStep": control.end_step,
-                "image": control.image,
-            }
-            for control in recipe.controls
-        ]
+        made["controlNets"] = controls.entries(recipe)
     if settled.workflow == "txt2img:hires-fix":
         made["hires"] = (recipe.hires or Hires()).model_dump(by_alias=True, exclude_none=True)
     return made

@@ -19,6 +19,7 @@ from civitas.domains.orchestration.dispatch.estimating import Outlook, Support
 from civitas.domains.orchestration.errors import UnknownWorkflow
 from civitas.domains.orchestration.shown import ShownStep, ShownWorkflow
 from civitas.domains.orchestration.types import Level, Reason, Status
+from civitas.domains.studio import controls
 from civitas.infra.db.readpool import ReadPool
 from civitas.kit.paging import Page
 from civitas.kit.sql import statements
@@ -173,9 +174,11 @@ def _generation(
     ahead = [view.preceding for view in views if view.preceding is not None]
     ends = [view.complete_at for view in views if view.complete_at is not None]
     recipe = shown.notes.get("recipe")
-    prompts = [str(step.input.get("prompt", "")) for step in shown.steps]
+    # What was made on the way is no result.
+    steps = [step for step in shown.steps if step.type != controls.STEP]
+    prompts = [str(step.input.get("prompt", "")) for step in steps]
     warnings = shown.notes.get("warnings")
-    pictures = [made for step in shown.steps for made in _pictures(step, facts)]
+    pictures = [made for step in steps for made in _pictures(step, facts)]
     return Generation(
         id=shown.id,
         status=shown.status,

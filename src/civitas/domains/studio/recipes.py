@@ -21,6 +21,18 @@ MOST_SEED: Final = 2**32 - 1
 MOST_ID: Final = 2**63 - 1
 STRENGTH: Final = (-1.0, 2.0)
 
+# Kinds of control pictures, as `textToImage` names them; a grey one is nothing that `preprocessImage` makes.
+# fmt: off
+PREPROCESSORS: Final = frozenset((
+    "canny", "mlsd", "depthZoe", "depthAnything", "depthAnythingV2", "zoeDepthAnything", "zoeDepth", "midasDepth", "leresDepth",
+    "metric3dDepth", "softedgePidinet", "hed", "teed", "midasNormal", "baeNormal", "dsineNormal", "metric3dNormal",
+    "lineartRealistic", "lineartStandard", "lineartAnime", "lineartManga", "anyline", "scribble", "scribbleXdog",
+    "scribblePidinet", "fakeScribble", "openpose", "dwpose", "oneformerCoco", "oneformerAde20k", "uniformer", "shuffle", "tile",
+    "gray",
+))
+# fmt: on
+ONLY_PREPARED: Final = frozenset({"gray"})
+
 Making = Literal["txt2img", "txt2img:draft", "txt2img:hires-fix", "img2img"]
 
 
@@ -38,8 +50,13 @@ class Chosen(_Part):
 
 
 class Control(_Part):
-    """A control image: where shapes are to be (FEATURES G6)."""
+    """A ControlNet of the catalogue with the picture that leads it: where shapes are to be (FEATURES G6).
 
+    `prepared` says that the picture is already what the net reads (edges, depth); else it is made into that first.
+    """
+
+    version_id: int = Field(ge=1, le=MOST_ID)
+    prepared: bool = True
     preprocessor: str = Field(min_length=1, max_length=60)
     image: str = Field(min_length=1, max_length=4_000)
     weight: float = Field(default=1, ge=0, le=2)
@@ -153,6 +170,7 @@ def settle(recipe: Recipe, family: Family, limits: Entitlements) -> Settled:
     if draft is None:
         _within(cfg, "cfgScale", family.cfg.least, family.cfg.most, wrong)
     _check_parts(recipe, limits, wrong)
+    _check_controls(recipe, family, wrong)
     width, height = _size(recipe, family, changes)
     clip_skip = _clip_skip(recipe, family, changes)
     negative = _negative(recipe, family, changes)
@@ -176,7 +194,7 @@ def settle(recipe: Recipe, family: Family, limits: Entitlements) -> Settled:
 
 
 def _check_parts(recipe: Recipe, limits: Entitlements, wrong: dict[str, str]) -> None:
-    count = len(recipe.resources) + (recipe.vae is not None)
+    count = len(recipe.resources) + (recipe.vae is not None) + len(recipe.controls)
     if count > limits.tier.resources_per_request:
         wrong["resources"] = (
             f"Your membership stacks {limits.tier.resources_per_request} resources; these are {count}."
@@ -185,9 +203,22 @@ def _check_parts(recipe: Recipe, limits: Entitlements, wrong: dict[str, str]) ->
         wrong["sourceImage"] = "Choose the picture to begin from."
     if recipe.mask_image and not recipe.source_image:
         wrong["maskImage"] = "A mask needs a picture to begin from."
+
+
+def _check_controls(recipe: Recipe, family: Family, wrong: dict[str, str]) -> None:
     for control in recipe.controls:
         if control.start_step >= control.end_step:
             wrong["controls"] = "A control ends after it starts."
+        if control.preprocessor not in PREPROCESSORS:
+            wrong["controls"] = f"{control.preprocessor} is no kind of control picture that is known."
+        elif not control.prepared and control.preprocessor in ONLY_PREPARED:
+            wrong["controls"] = "A control picture of this kind has to be sent as it is to be."
+    if recipe.controls and family.controls == "none":
+        wrong["controls"] = "There are no ControlNets for this kind of model."
+    elif recipe.controls and family.controls == "words" and recipe.source_image:
+        wrong["controls"] = (
+            "This kind of model follows a control picture from words only; leave out the picture to begin from."
+        )
 
 
 def _sampler(recipe: Recipe, family: Family, changes: list[Change], wrong: dict[str, str]) -> str:

@@ -21,6 +21,7 @@ from civitas.domains.studio.recipes import STRENGTH, Recipe
 from civitas.kit.errors import Invalid
 
 NETWORKS: Final = frozenset({"LORA", "LoCon", "DoRA", "TextualInversion", "Hypernetwork"})
+CONTROL: Final = "Controlnet"
 USUAL_STRENGTH: Final = 1.0
 
 _REASONS: Final = {
@@ -65,6 +66,8 @@ class Stack:
     family: Family
     networks: tuple[tuple[Usable, float], ...]
     vae: Usable | None
+    nets: tuple[Usable, ...] = ()
+    """The ControlNets, in the order of the recipe's controls."""
 
     @property
     def safe_only(self) -> bool:
@@ -74,7 +77,8 @@ class Stack:
     @property
     def all(self) -> tuple[Usable, ...]:
         """Every version in it."""
-        return (self.checkpoint, *(one for one, _ in self.networks), *((self.vae,) if self.vae else ()))
+        beside = (self.vae,) if self.vae else ()
+        return (self.checkpoint, *(one for one, _ in self.networks), *beside, *self.nets)
 
 
 async def usable(session: AsyncSession, actor: Actor, version_ids: Iterable[int]) -> dict[int, Usable]:
@@ -149,6 +153,7 @@ async def stack(session: AsyncSession, actor: Actor, recipe: Recipe) -> Stack:
     wanted = [recipe.checkpoint, *(one.version_id for one in recipe.resources)]
     if recipe.vae is not None:
         wanted.append(recipe.vae)
+    wanted += [one.version_id for one in recipe.controls]
     known = await usable(session, actor, wanted)
     problems = [
         f"{known[one].label} {known[one].problem}." for one in wanted if one in known and known[one].problem
@@ -175,13 +180,17 @@ async def stack(session: AsyncSession, actor: Actor, recipe: Recipe) -> Stack:
     vae = known[recipe.vae] if recipe.vae is not None else None
     if vae is not None and vae.type != "VAE":
         problems.append(f"{vae.label} is not a VAE.")
+    nets = tuple(known[one.version_id] for one in recipe.controls)
+    problems += [told for net in nets for told in _misfit(net, checkpoint, frozenset({CONTROL}))]
     if problems:
         raise _refused(problems)
-    return Stack(checkpoint, family, tuple(networks), vae)
+    return Stack(checkpoint, family, tuple(networks), vae, nets)
 
 
-def _misfit(resource: Usable, checkpoint: Usable) -> list[str]:
-    if resource.type not in NETWORKS:
+def _misfit(resource: Usable, checkpoint: Usable, types: frozenset[str] = NETWORKS) -> list[str]:
+    if resource.type not in types and CONTROL in types:
+        return [f"{resource.label} is a {resource.type} and no ControlNet."]
+    if resource.type not in types:
         return [f"{resource.label} is a {resource.type}, which cannot be laid over a checkpoint."]
     if not fits(resource.base_model, checkpoint.base_model):
         return [f"{resource.label} is made for {resource.base_model}, not for {checkpoint.base_model}."]

@@ -14,7 +14,7 @@ from PIL import Image
 from civitas.engines.diffusers import checks, device, flow, loading, passes, pictures, samplers
 from civitas.engines.diffusers.cache import ModelCache, Tally
 from civitas.engines.diffusers.conditioning import Conditioning, condition
-from civitas.engines.diffusers.controls import control_net
+from civitas.engines.diffusers.controls import control_net, mode_of
 from civitas.engines.diffusers.device import Policy
 from civitas.engines.diffusers.errors import OutOfMemory, RequestImpossible
 from civitas.engines.diffusers.loading import Loaded
@@ -269,9 +269,9 @@ class _Run:
         image = pictures.fitted(
             pictures.read(control.image, "control picture"), self.request.width, self.request.height
         )
-        return passes.Control(
-            control_net(model, control.weights), image, control.weight, control.start, control.end
-        )
+        net = control_net(model, control.weights)
+        mode = mode_of(net, control.kind, control.weights.title)
+        return passes.Control(net, image, control.weight, control.start, control.end, mode)
 
     def _written(self, picture: Image.Image, index: int, seed: int, sampler: str, seconds: float) -> Picture:
         request = self.request

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from civitas.engines.diffusers import families, flow_sizes, flux_layout
+from civitas.engines.diffusers import families, flow_sizes, flux_layout, gguf_weights
 from civitas.engines.diffusers.errors import ModelUnsupported, PartsMissing
 from civitas.engines.diffusers.families import CONFIGS, Family, Shapes
 from civitas.engines.diffusers.requests import Encoder, Weights
@@ -182,7 +182,11 @@ def load(
     wanted = {} if vae else shelf.tensors(VAE)
     shelf.refuse()
     prefix = families.UNET if any(k.startswith(families.UNET) for k in shapes) else ""
-    weights = read_part(checkpoint.path, checkpoint.title, prefix, dtype)
+    weights = (
+        gguf_weights.read_tensors(checkpoint.path, checkpoint.title, prefix)
+        if checkpoint.path.suffix == gguf_weights.SUFFIX
+        else read_part(checkpoint.path, checkpoint.title, prefix, dtype)
+    )
     if not prefix:
         weights = {k: v for k, v in weights.items() if not k.startswith((*_VAE, "text_encoders."))}
     made["vae"] = build_vae(family, wanted, dtype) if wanted else None
@@ -224,6 +228,8 @@ def _transformer(
     import diffusers
 
     common: dict[str, Any] = {"config": str(family.folder), "subfolder": "transformer", "dtype": dtype}
+    if checkpoint.path.suffix == gguf_weights.SUFFIX:
+        common["quantization_config"] = diffusers.GGUFQuantizationConfig(compute_dtype=dtype)
     shapes = _shapes(weights)
     if family is families.SD3:
         sizes = flow_sizes.sd3(shapes)
@@ -313,4 +319,4 @@ def _filled(kind: Any, config: Any, weights: Tensors, dtype: torch.dtype) -> Any
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> Shapes:
-    return {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    return {name: gguf_weights.shape_of(tensor) for name, tensor in weights.items()}

@@ -106,3 +106,54 @@ def vae(shapes: Shapes) -> dict[str, Any]:
 def _count(shapes: Shapes, prefix: str) -> int:
     """How many numbered things there are below a prefix."""
     return len({k[len(prefix) :].split(".", 1)[0] for k in shapes if k.startswith(prefix)})
+
+
+def control_flux(shapes: Shapes) -> dict[str, Any]:
+    """Of a ControlNet of Flux under diffusers' names; nothing for a file that is none."""
+    if not {"controlnet_x_embedder.weight", "transformer_blocks.0.attn.norm_q.weight"} <= set(shapes):
+        return {}
+    inner, taken = shapes["x_embedder.weight"]
+    head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
+    side = head * 7 // 16
+    modes = shapes.get("controlnet_mode_embedder.weight")
+    hint = shapes.get("input_hint_block.conv_in.weight")
+    return {
+        "in_channels": taken,
+        "attention_head_dim": head,
+        "num_attention_heads": inner // head,
+        "num_layers": _count(shapes, "transformer_blocks."),
+        "num_single_layers": _count(shapes, "single_transformer_blocks."),
+        "joint_attention_dim": shapes["context_embedder.weight"][1],
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"][1],
+        "guidance_embeds": "time_text_embed.guidance_embedder.linear_1.weight" in shapes,
+        "axes_dims_rope": (head - 2 * side, side, side),
+        "num_mode": modes[0] if modes else None,
+        "conditioning_embedding_channels": shapes["input_hint_block.conv_out.weight"][0] if hint else None,
+    }
+
+
+def control_sd3(shapes: Shapes) -> dict[str, Any]:
+    """Of a ControlNet of Stable Diffusion 3 under diffusers' names; nothing for a file that is none."""
+    if not {"pos_embed_input.proj.weight", "context_embedder.weight", "pos_embed.pos_embed"} <= set(shapes):
+        return {}
+    inner, taken, patch, _ = shapes["pos_embed.proj.weight"]
+    normed = shapes.get("transformer_blocks.0.attn.norm_q.weight")
+    head = normed[0] if normed else _HEAD
+    caption, joint = shapes["context_embedder.weight"]
+    return {
+        "patch_size": patch,
+        "in_channels": taken,
+        "out_channels": taken,
+        "attention_head_dim": head,
+        "num_attention_heads": inner // head,
+        "num_layers": _count(shapes, "transformer_blocks."),
+        "joint_attention_dim": joint,
+        "caption_projection_dim": caption,
+        "pooled_projection_dim": shapes["time_text_embed.text_embedder.linear_1.weight"][1],
+        "pos_embed_max_size": math.isqrt(shapes["pos_embed.pos_embed"][1]),
+        "extra_conditioning_channels": shapes["pos_embed_input.proj.weight"][1] - taken,
+        "dual_attention_layers": tuple(
+            sorted({int(k.split(".")[1]) for k in shapes if k.endswith(".attn2.to_q.weight")})
+        ),
+        "qk_norm": "rms_norm" if normed else None,
+    }

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 Weights = dict[str, "torch.Tensor"]
 
-_WHOLE: Final = {
+WHOLE: Final = {
     "time_in.in_layer": "time_text_embed.timestep_embedder.linear_1",
     "time_in.out_layer": "time_text_embed.timestep_embedder.linear_2",
     "vector_in.in_layer": "time_text_embed.text_embedder.linear_1",
@@ -22,7 +22,7 @@ _WHOLE: Final = {
     "final_layer.linear": "proj_out",
     "final_layer.adaLN_modulation.1": "norm_out.linear",
 }
-_DOUBLE: Final = {
+DOUBLE: Final = {
     "img_mod.lin": "norm1.linear",
     "txt_mod.lin": "norm1_context.linear",
     "img_attn.norm.query_norm": "attn.norm_q",
@@ -36,13 +36,13 @@ _DOUBLE: Final = {
     "txt_mlp.0": "ff_context.net.0.proj",
     "txt_mlp.2": "ff_context.net.2",
 }
-_SINGLE: Final = {
+SINGLE: Final = {
     "modulation.lin": "norm.linear",
     "norm.query_norm": "attn.norm_q",
     "norm.key_norm": "attn.norm_k",
     "linear2": "proj_out",
 }
-_STACKED: Final = {
+STACKED: Final = {
     "img_attn.qkv": ("attn.to_q", "attn.to_k", "attn.to_v"),
     "txt_attn.qkv": ("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
 }
@@ -59,7 +59,7 @@ def diffusers_names(weights: Weights) -> Weights:
         match = _BLOCK.fullmatch(key)
         if match is None:
             stem, _, end = key.rpartition(".")
-            name = _WHOLE[stem]
+            name = WHOLE[stem]
             out[f"{name}.{end}"] = _swapped(value) if name == "norm_out.linear" else value
             continue
         kind, number, stem = match[1], match[2], match[3]
@@ -71,14 +71,14 @@ def diffusers_names(weights: Weights) -> Weights:
 
 
 def _parts(kind: str, stem: str, value: torch.Tensor) -> list[tuple[str, torch.Tensor]]:
-    if kind == "double" and stem in _STACKED:
-        return list(zip(_STACKED[stem], value.chunk(3), strict=True))
+    if kind == "double" and stem in STACKED:
+        return list(zip(STACKED[stem], value.chunk(3), strict=True))
     if kind == "single" and stem == "linear1":
         # Three of the model's width, and the first layer of the perceptron of four times it.
         width = value.shape[0] // 7
         names = ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp")
         return list(zip(names, value.split([width, width, width, value.shape[0] - 3 * width]), strict=True))
-    return [((_DOUBLE if kind == "double" else _SINGLE)[stem], value)]
+    return [((DOUBLE if kind == "double" else SINGLE)[stem], value)]
 
 
 def _swapped(value: torch.Tensor) -> torch.Tensor:

@@ -182,6 +182,7 @@ async def _control(given: Mapping[str, Any], net: Weights | None, desk: Desk) ->
         weight=1.0 if weight is None else float(weight),
         start=float(start or 0),
         end=1.0 if end is None else float(end),
+        kind=str(one.get("preprocessor") or ""),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from civitas.engines.diffusers import families, flow
+from civitas.engines.diffusers import families, flow, gguf_weights
 from civitas.engines.diffusers.device import Policy
 from civitas.engines.diffusers.errors import ModelUnsupported, OutOfMemory, WeightsCorrupt
 from civitas.engines.diffusers.loras import Patches
@@ -76,6 +76,9 @@ def expected_size(weights: Weights, dtype: torch.dtype, beside: flow.Beside | No
     path = weights.path
     if path.is_dir():
         return sum(f.stat().st_size for f in path.rglob("*.safetensors"))
+    if path.suffix == gguf_weights.SUFFIX and beside is not None:
+        shapes = gguf_weights.read_shapes(path, weights.title)
+        return path.stat().st_size + _beside(weights, shapes, beside)
     if path.suffix != ".safetensors":
         return path.stat().st_size if path.exists() else 0
     count = 0
@@ -85,9 +88,13 @@ def expected_size(weights: Weights, dtype: torch.dtype, beside: flow.Beside | No
         for side in shape:
             size *= side
         count += size
-    family = next((f for first, _, f in families.FLOWS if {first, families.UNET + first} & set(shapes)), None)
-    more = flow.size(weights, family, shapes, beside) if family is not None and beside is not None else 0
+    more = _beside(weights, shapes, beside) if beside is not None else 0
     return count * int(torch.finfo(dtype).bits) // 8 + more
+
+
+def _beside(weights: Weights, shapes: families.Shapes, beside: flow.Beside) -> int:
+    family = next((f for first, _, f in families.FLOWS if {first, families.UNET + first} & set(shapes)), None)
+    return flow.size(weights, family, shapes, beside) if family is not None else 0
 
 
 def load(
@@ -164,7 +171,10 @@ def _file(
     import torch
 
     path = checkpoint.path
-    if path.suffix == ".safetensors":
+    packed = path.suffix == gguf_weights.SUFFIX
+    if packed:
+        shapes = gguf_weights.read_shapes(path, checkpoint.title)
+    elif path.suffix == ".safetensors":
         shapes = families.read_shapes(path, checkpoint.title)
     else:
         shapes = {name: tuple(tensor.shape) for name, tensor in read_tensors(path, checkpoint.title).items()}
@@ -172,6 +182,10 @@ def _file(
     if family.flow:
         dtype = torch.bfloat16 if wide else dtype
         return flow.load(checkpoint, family, shapes, beside=beside, dtype=dtype, vae=vae), family
+    if packed:
+        raise ModelUnsupported(
+            f"{checkpoint.title} is a GGUF file of {family.title}; here only Flux.1 and Stable Diffusion 3 are read from those."
+        )
     return from_file(path, family, families.channels(shapes), dtype), family
 
 

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from civitas.engines.diffusers import layout
 from civitas.engines.diffusers.errors import ModelUnsupported
+from civitas.engines.diffusers.flow_layers import Rows
+from civitas.engines.diffusers.gguf_weights import whole
+from civitas.engines.diffusers.lora_names import TEXT, Layer, layer_names
 from civitas.engines.diffusers.requests import Lora, Notice
 from civitas.engines.diffusers.tensors import read_tensors
 
@@ -42,10 +44,24 @@ _SUFFIXES: Final[Mapping[str, str]] = {
     ".lora_magnitude_vector.default.weight": "magnitude",
     ".diff": "diff",
     ".diff_b": "diff_b",
+    ".w_norm": "diff",
+    ".b_norm": "diff_b",
+    ".lora_B.bias": "diff_b",
     **{f".hada_{name}": f"hada_{name}" for name in ("w1_a", "w1_b", "w2_a", "w2_b", "t1", "t2")},
     **{f".lokr_{name}": f"lokr_{name}" for name in ("w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2")},
+    ".down.weight": "down",
+    ".up.weight": "up",
 }
-_TEXT: Final = ("text_encoder", "text_encoder_2", "text_encoder_3")
+# Kinds of adapters that are no sum of a weight and a change of it, by what their tensors' names end with.
+_OTHER_KINDS: Final[Mapping[str, str]] = {
+    ".oft_blocks": "OFT",
+    ".oft_R.weight": "OFT",
+    ".boft_R": "BOFT",
+    ".on_input": "IA3",
+    ".a1.weight": "GLoRA",
+    ".b1.weight": "GLoRA",
+    ".vera_lambda_b": "VeRA",
+}
 _KEPT_FILES: Final = 16
 
 
@@ -59,15 +75,24 @@ class Adapter:
 
 
 def read_adapter(path: Path, title: str) -> Adapter:
-    """Read a file of an adapter. Raises `WeightsCorrupt`, or `ModelUnsupported` when nothing in it is known."""
+    """Read a file of an adapter.
+
+    Raises `WeightsCorrupt`, and `ModelUnsupported` when nothing in it is known or it is of a kind that is not used here.
+    """
     adapter = Adapter({})
     for key, value in read_tensors(path, title).items():
+        other = next((kind for end, kind in _OTHER_KINDS.items() if key.endswith(end)), None)
+        if other is not None:
+            raise ModelUnsupported(
+                f"{title} is an adapter of the kind {other}, which is not used here; LoRA, LoCon, LoHa, LoKr, DoRA and "
+                "full differences are."
+            )
         suffix = next((s for s in _SUFFIXES if key.endswith(s)), None)
         if suffix is None:
             adapter.unread += 1
             continue
         adapter.layers.setdefault(key.removesuffix(suffix), {})[_SUFFIXES[suffix]] = value
-    if not adapter.layers:
+    if not any(set(factors) - {"alpha"} for factors in adapter.layers.values()):
         raise ModelUnsupported(
             f"{title} is no LoRA of a known kind: none of its weights has a familiar name."
         )
@@ -161,54 +186,13 @@ def _dora(base: torch.Tensor, delta: torch.Tensor, magnitude: torch.Tensor) -> t
     return moved * (wanted / lengths.clamp(min=1e-12))
 
 
-def layer_names(pipe: Any) -> dict[str, tuple[str, Any]]:
-    """Every name by which a file can mean a layer of the pipeline: name -> (component, layer)."""
-    names: dict[str, tuple[str, Any]] = {}
-    for part, module in _layers(pipe, "unet"):
-        for dotted in (part, *_original(pipe.unet, part)):
-            names["lora_unet_" + dotted.replace(".", "_")] = ("unet", module)
-        names["unet." + part] = ("unet", module)
-        for dotted in _original(pipe.unet, part):
-            names["diffusion_model." + dotted] = ("unet", module)
-    for part, module in _layers(pipe, "transformer"):
-        for name in (f"transformer.{part}", f"diffusion_model.{part}", "lora_unet_" + part.replace(".", "_")):
-            names[name] = ("transformer", module)
-    for number, component in enumerate(_TEXT, start=1):
-        for part, module in _layers(pipe, component):
-            long = part if part.startswith("text_model.") else "text_model." + part
-            flat = long.replace(".", "_")
-            names[f"lora_te{number}_{flat}"] = (component, module)
-            if number == 1:
-                names[f"lora_te_{flat}"] = (component, module)
-            names[f"{component}.{long}"] = names[f"{component}.{part}"] = (component, module)
-    return names
-
-
-def _layers(pipe: Any, component: str) -> Iterator[tuple[str, Any]]:
-    model = getattr(pipe, component, None)
-    for name, module in model.named_modules() if model is not None else ():
-        if name and getattr(module, "weight", None) is not None and not list(module.children()):
-            yield name, module
-
-
-def _original(unet: Any, part: str) -> list[str]:
-    layers = unet.config.layers_per_block
-    if not isinstance(layers, int):
-        return []
-    attended = {i for i, name in enumerate(unet.config.up_block_types) if "CrossAttn" in name}
-    try:
-        return [layout.unet_key(part + ".weight", layers, attended).removesuffix(".weight")]
-    except KeyError:
-        return []
-
-
 @dataclass(slots=True)
 class Patches:
     """The adapters of one loaded model: which are in, and the weights as they were without."""
 
     pipe: Any
-    names: dict[str, tuple[str, Any]] = field(default_factory=dict)
-    kept: dict[int, tuple[Any, str, torch.Tensor]] = field(default_factory=dict)
+    names: dict[str, Layer] = field(default_factory=dict)
+    kept: dict[int, tuple[Any, str, Any]] = field(default_factory=dict)
     files: OrderedDict[tuple[str, int, int], Adapter] = field(default_factory=OrderedDict)
     now: tuple[tuple[str, int, int, float, float], ...] = ()
     told: tuple[Notice, ...] = ()
@@ -233,7 +217,11 @@ class Patches:
     def restore(self) -> None:
         """Put every weight back as the checkpoint has it, to the bit."""
         for module, name, weight in self.kept.values():
-            getattr(module, name).data.copy_(weight)
+            if hasattr(weight, "quant_type"):
+                setattr(module, name, weight)
+                module.__dict__.pop("forward", None)
+            else:
+                getattr(module, name).data.copy_(weight)
         self.kept.clear()
         self.now, self.told = (), ()
 
@@ -259,10 +247,10 @@ class Patches:
         for name, factors in adapter.layers.items():
             if name not in self.names:
                 continue
-            component, module = self.names[name]
-            strength = _text_weight(lora) if component in _TEXT else lora.weight
+            layer = self.names[name]
+            strength = _text_weight(lora) if layer.component in TEXT else lora.weight
             if strength:
-                self._change(module, factors, strength, lora)
+                self._change(layer.rows, factors, strength, lora)
         if strange or adapter.unread:
             count = len(strange) + adapter.unread
             yield Notice(
@@ -270,29 +258,50 @@ class Patches:
                 f"{count} parts of the LoRA {lora.title} do not fit this model; the rest is used.",
             )
 
-    def _change(self, module: Any, factors: Factors, strength: float, lora: Lora) -> None:
+    def _change(self, rows: tuple[Rows, ...], factors: Factors, strength: float, lora: Lora) -> None:
         import torch
 
         if set(factors) - {"diff_b", "alpha"}:
-            base = self._keep(module, "weight")
+            parts = [self._keep(one.module, "weight")[one.begin : one.end] for one in rows]
+            base = parts[0] if len(parts) == 1 else torch.cat(parts)
             try:
                 delta = change(factors, base)
             except (ValueError, KeyError, RuntimeError) as error:
                 raise ModelUnsupported(
                     f"The LoRA {lora.title} does not fit this model: a layer has another shape ({error})."
                 ) from error
-            weight = module.weight.data
-            weight.copy_((weight.to(torch.float32) + strength * delta).to(weight.dtype))
-        if "diff_b" in factors and getattr(module, "bias", None) is not None:
-            self._keep(module, "bias")
-            bias = module.bias.data
-            bias.copy_((bias.float() + strength * factors["diff_b"].to(bias.device).float()).to(bias.dtype))
+            _add_to(rows, "weight", strength * delta)
+        if "diff_b" in factors and all(getattr(one.module, "bias", None) is not None for one in rows):
+            for one in rows:
+                self._keep(one.module, "bias")
+            _add_to(rows, "bias", strength * factors["diff_b"].float())
 
     def _keep(self, module: Any, name: str) -> torch.Tensor:
+        """The weight as the checkpoint has it, in numbers that can be added to; the module's own becomes a copy of it."""
+        import torch
+
         key = hash((id(module), name))
         if key not in self.kept:
-            self.kept[key] = (module, name, getattr(module, name).data.clone())
-        return self.kept[key][2]
+            now = getattr(module, name)
+            if hasattr(now, "quant_type"):
+                # What is quantised is put aside as it is, and unpacked for as long as something is added to it.
+                unpacked = whole(now).to(getattr(module, "compute_dtype", None) or torch.float32)
+                setattr(module, name, torch.nn.Parameter(unpacked, requires_grad=False))
+                module.forward = module.forward_native
+                self.kept[key] = (module, name, now)
+            else:
+                self.kept[key] = (module, name, now.data.clone())
+        return whole(self.kept[key][2])
+
+
+def _add_to(rows: tuple[Rows, ...], name: str, delta: torch.Tensor) -> None:
+    """Add what belongs to each of the layers."""
+    at = 0
+    for one in rows:
+        piece = getattr(one.module, name).data[one.begin : one.end]
+        part = delta[at : at + len(piece)].to(piece.device)
+        piece.copy_((piece.float() + part).to(piece.dtype))
+        at += len(piece)
 
 
 def _text_weight(lora: Lora) -> float:

@@ -32,6 +32,8 @@ class Control:
     weight: float
     start: float
     end: float
+    mode: int | None = None
+    """Which of several kinds of pictures it is, for a net that knows several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,10 @@ def run(work: Pass, seeds: Sequence[int], *, tell: Tell, cancelled: Callable[[],
     known = inspect.signature(pipe.__call__).parameters
     if cancelled():
         raise Cancelled("The pictures were cancelled before they were begun.")
-    with torch.inference_mode():
+    # One pipeline samples the control picture without the generators: it is given the seed, and torch its own back.
+    with torch.inference_mode(), torch.random.fork_rng(enabled=work.control is not None):
+        if work.control is not None:
+            torch.manual_seed(seeds[0])
         out = pipe(**{k: v for k, v in given.items() if k in known}, output_type="pt").images
     if not bool(torch.isfinite(out).all()):
         raise WeightsCorrupt(
@@ -95,7 +100,14 @@ def _pipeline(work: Pass) -> Any:
         return work.model.pipe
     if family.flow:
         way = "Inpaint" if work.mask is not None else "Img2Img" if work.sources else ""
-        return work.model.task(family.pipeline.replace("Pipeline", f"{way}Pipeline"))
+        if work.control is None:
+            return work.model.task(family.pipeline.replace("Pipeline", f"{way}Pipeline"))
+        if way and family.key == "sd3":
+            raise ModelUnsupported(
+                "Stable Diffusion 3 follows a control picture from words only; leave out the picture to begin from."
+            )
+        name = family.pipeline.replace("Pipeline", f"ControlNet{way}Pipeline")
+        return work.model.task(name, controlnet=work.control.model)
     stem = "StableDiffusionXL" if family.key == "sdxl" else "StableDiffusion"
     way = "Inpaint" if work.model.paints else "Img2Img" if work.sources else ""
     name = stem + ("ControlNet" if work.control else "") + way + "Pipeline"
@@ -117,7 +129,9 @@ def arguments(work: Pass, generators: list[torch.Generator], count: int) -> dict
         given = {k: v for k, v in given.items() if not k.startswith("negative_")}
     if work.control is not None:
         images = [work.control.image] * count
-        given["control_image" if work.sources or work.model.paints else "image"] = images
+        beside = work.sources or work.model.paints or _flows(work)
+        given["control_image" if beside else "image"] = images
+        given["control_mode"] = work.control.mode
         given["controlnet_conditioning_scale"] = work.control.weight
         given["control_guidance_start"], given["control_guidance_end"] = work.control.start, work.control.end
     if _flows(work):

@@ -76,6 +76,8 @@ class Control:
     weight: float = 1.0
     start: float = 0.0
     end: float = 1.0
+    kind: str = ""
+    """What the picture shows, as `textToImage` names it (`canny`, `midasDepth`): for nets that know several."""
 
 
 @dataclass(frozen=True, slots=True)

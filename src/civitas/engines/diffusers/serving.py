@@ -11,7 +11,7 @@ import structlog
 
 from civitas.contracts.wire.jobs import Job, MediaKind, Succeeded
 from civitas.engines.agent.engine import Desk, JobFailed, JobRejected
-from civitas.engines.diffusers import flow, jobs
+from civitas.engines.diffusers import flow, gguf_weights, jobs
 from civitas.engines.diffusers.device import Policy
 from civitas.engines.diffusers.engine import DiffusersEngine
 from civitas.engines.diffusers.errors import Cancelled, ExtraMissing, OutOfMemory, PartsMissing
@@ -51,12 +51,15 @@ class PictureEngine:
         await asyncio.to_thread(self._engine.close)
 
     def capabilities(self) -> list[str]:
-        """Both steps for each family; Flux only where the tokenizer of its text encoder is at hand."""
+        """Both steps for each family; Flux only where the tokenizer of its text encoder is at hand, GGUF where it is read."""
+        packed = gguf_weights.installed()
         found = []
         for family in FAMILIES.values():
             if family is FLUX and not flow.can_encode(self._policy.parts):
                 continue
             names = family.ecosystems or (family.key,)
+            if packed and family.flow:
+                names += tuple(f"{name}{gguf_weights.SUFFIX}" for name in names)
             found += [f"{step}/{name}" for step in STEPS for name in names]
         return found
 

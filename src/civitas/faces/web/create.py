@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
 from civitas.domains.buzz.memberships.entitlements import entitlements
-from civitas.domains.studio import blocking, families, generations, made, presets
+from civitas.domains.studio import blocking, controls, families, generations, made, presets
 from civitas.domains.studio.families import Family
 from civitas.domains.studio.remixing import Missing
 from civitas.domains.studio.tables import Preset
@@ -34,6 +34,11 @@ router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
 HERE: Final = "/create"
 LONGEST_FORM: Final = 12_000_000
+# Fields that lie behind "More settings".
+IN_MORE: Final = (
+    "sampler", "steps", "cfg_scale", "seed", "clip_skip", "control", "control_image", "control_weight", "control_start",
+    "control_end", "controls",
+)  # fmt: skip
 EXAMPLE: Final = "a red circle above a blue square, night sky"
 Cursor = Annotated[str | None, Query(max_length=paging.MAX_CURSOR)]
 
@@ -60,6 +65,8 @@ class CreatePage:
     checkpoint: Picked | None
     networks: tuple[Picked, ...]
     vae: Picked | None
+    control: Picked | None
+    control_url: str | None
     family: Family | None
     usual: Usual
     samplers: tuple[tuple[str, str], ...]
@@ -81,6 +88,7 @@ class CreatePage:
     workflows: Sequence[tuple[str, str]] = create_form.WORKFLOWS
     priorities: Sequence[tuple[str, str]] = create_form.PRIORITIES
     formats: Sequence[tuple[str, str]] = create_form.FORMATS
+    control_kinds: Sequence[tuple[str, str]] = controls.KINDS
     example: str = EXAMPLE
 
 
@@ -223,6 +231,8 @@ async def _page(
         checkpoint=checkpoint,
         networks=tuple(chosen[one] for one in create_form.ids(form, "resource") if one in chosen),
         vae=chosen.get(next(iter(create_form.ids(form, "vae")), 0)),
+        control=chosen.get(next(iter(create_form.ids(form, "control")), 0)),
+        control_url=_source_url(request, form.get("control_image")),
         family=family,
         usual=usual,
         samplers=tuple((name, name) for name in (family.samplers if family else ("Euler a",))),
@@ -233,7 +243,8 @@ async def _page(
         source_url=_source_url(request, source),
         may_be_mature=bool(actor.mask & ~SAFE_MASK),
         doubtful=False,
-        open_more=any(form.error(name) for name in ("sampler", "steps", "cfg_scale", "seed", "clip_skip")),
+        open_more=any(form.error(name) for name in IN_MORE)
+        or bool(form.get("control") or form.get("control_image")),
         warning=warning,
         cost=None,
         cost_problem=None,
@@ -245,7 +256,9 @@ async def _page(
 
 
 async def _chosen(request: Request, session: AsyncSession, actor: Actor, form: Entered) -> dict[int, Picked]:
-    wanted = [one for name in ("checkpoint", "resource", "vae") for one in create_form.ids(form, name)]
+    wanted = [
+        one for name in ("checkpoint", "resource", "vae", "control") for one in create_form.ids(form, name)
+    ]
     strengths = {one: form.get(f"strength-{one}") for one in create_form.ids(form, "resource")}
     return await picked(request, session, actor, wanted[:60], strengths)
 

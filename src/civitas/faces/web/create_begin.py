@@ -36,6 +36,7 @@ class Begun:
 async def begin(request: Request, session: AsyncSession, visitor: Actor) -> Begun:
     """What the form holds at first, by what the address says."""
     asked = request.query_params
+    fields: dict[str, Any]
     if asked.get("form"):
         # The form as it stands, come anew because another checkpoint has other settings.
         given = {name: tuple(asked.getlist(name)[:60]) for name in asked}
@@ -46,8 +47,11 @@ async def begin(request: Request, session: AsyncSession, visitor: Actor) -> Begu
     if visitor.signed_in and (source := asked.get("from")):
         one = await made.one(session, visitor, source)
         return Begun(_varied(create_form.filled(one.recipe), asked))
+    if asked.get("control_image") and visitor.signed_in:
+        fields = {"controlImage": asked["control_image"][:200]}
+        return Begun(create_form.filled(await _with_usual(request, session, visitor, fields)))
     if asked.get("source") and visitor.signed_in:
-        fields: dict[str, Any] = {"workflow": "img2img", "sourceImage": asked["source"][:200]}
+        fields = {"workflow": "img2img", "sourceImage": asked["source"][:200]}
         fields |= {"maskImage": asked["mask"][:200]} if asked.get("mask") else {}
         return Begun(create_form.filled(await _with_usual(request, session, visitor, fields)))
     fields = {}
@@ -105,9 +109,21 @@ async def _with(request: Request, session: AsyncSession, visitor: Actor, version
         return {"checkpoint": version_id}
     if known.type == "VAE":
         return {"vae": version_id}
+    if known.type == stacking.CONTROL:
+        return await _with_control(request, session, visitor, known)
     found: dict[str, Any] = {"resources": [{"versionId": version_id, "strength": known.strength}]}
     if known.trained_words:
         found["prompt"] = ", ".join(known.trained_words[:3])
+    fitting = stacking.compatible_base_models(known.base_model)
+    if usual := await _usual_checkpoint(request, session, visitor, fitting):
+        found["checkpoint"] = usual
+    return found
+
+
+async def _with_control(
+    request: Request, session: AsyncSession, visitor: Actor, known: stacking.Usable
+) -> dict[str, Any]:
+    found: dict[str, Any] = {"controls": [{"versionId": known.version_id, "prepared": False}]}
     fitting = stacking.compatible_base_models(known.base_model)
     if usual := await _usual_checkpoint(request, session, visitor, fitting):
         found["checkpoint"] = usual

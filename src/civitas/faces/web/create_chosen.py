@@ -23,7 +23,7 @@ from civitas.kit.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 
-KINDS: Final = frozenset({"checkpoint", "network", "vae"})
+KINDS: Final = frozenset({"checkpoint", "network", "vae", "control"})
 THUMB: Final = (160, 320)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.domains.accounts.types import Actor
 from civitas.domains.buzz.ledger import wallets
 from civitas.domains.buzz.types import Currency
+from civitas.domains.orchestration.kinds.kind import GGUF
 from civitas.domains.orchestration.shown import Cost as Sums
 from civitas.domains.studio import generations
 from civitas.domains.studio.recipes import Recipe
@@ -33,6 +34,8 @@ class Cost:
     parts: tuple[tuple[str, int, int | None], ...]
     insufficient: bool
     served: bool
+    # Machines are there, but none that reads the file of this model.
+    packed: bool
     warnings: tuple[str, ...]
 
 
@@ -50,6 +53,7 @@ async def cost_of(session: AsyncSession, actor: Actor, recipe: Recipe) -> Cost:
         ),
         insufficient=estimate.insufficient,
         served=all(step.served for step in estimate.steps),
+        packed=any(not step.served and (step.capability or "").endswith(GGUF) for step in estimate.steps),
         warnings=found.warnings,
     )
 

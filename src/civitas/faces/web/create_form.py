@@ -13,6 +13,12 @@ from civitas.kit.errors import Invalid
 
 # Fields of the form by the recipe's own names; numbers are empty where the family's usual value is meant.
 TEXTS: Final = ("prompt", "negative_prompt", "sampler", "source_image", "mask_image")
+# Of the ControlNet: the field of the form, and the recipe's name.
+CONTROL_DECIMALS: Final = (
+    ("control_weight", "weight"),
+    ("control_start", "start_step"),
+    ("control_end", "end_step"),
+)
 WHOLES: Final = ("steps", "width", "height", "seed", "clip_skip", "quantity", "checkpoint", "vae", "remix_of")
 DECIMALS: Final = ("cfg_scale", "denoise")
 WORDS: Final = ("workflow", "output_format", "priority", "snippets")
@@ -52,6 +58,8 @@ def recipe_of(form: Entered) -> Recipe:
         if width.isdecimal() and height.isdecimal() and len(size) < 12:
             values |= {"width": int(width), "height": int(height)}
     values["resources"] = [_resource(form, text, wrong) for text in form.all("resource") if text.isdecimal()]
+    if control := _control(form, wrong):
+        values["controls"] = [control]
     if form.get("workflow") == "txt2img:hires-fix" and (scale := form.get("hires_scale").strip()):
         values["hires"] = {"scale": _decimal(scale, "hires_scale", wrong)}
     if form.get("workflow") != "img2img":
@@ -69,6 +77,29 @@ def _resource(form: Entered, text: str, wrong: dict[str, str]) -> dict[str, Any]
     made: dict[str, Any] = {"version_id": int(text)}
     if strength:
         made["strength"] = _decimal(strength, "resources", wrong)
+    return made
+
+
+def _control(form: Entered, wrong: dict[str, str]) -> dict[str, Any]:
+    """The ControlNet with its picture; nothing when none was chosen."""
+    net, image = form.get("control").strip(), form.get("control_image").strip()
+    if not net and not image:
+        return {}
+    if not (net.isascii() and net.isdecimal() and len(net) < 19):
+        wrong["control"] = "Choose the ControlNet that follows the picture, or take the picture out."
+    if not image:
+        wrong["control_image"] = "Choose the picture that the ControlNet follows, or take the ControlNet out."
+    if wrong:
+        return {}
+    made: dict[str, Any] = {
+        "version_id": int(net),
+        "image": image,
+        "preprocessor": form.get("control_kind", "canny"),
+        "prepared": form.flag("control_prepared"),
+    }
+    for field, name in CONTROL_DECIMALS:
+        if text := form.get(field).strip():
+            made[name] = _decimal(text, field, wrong)
     return made
 
 
@@ -102,10 +133,28 @@ def filled(fields: Mapping[str, Any]) -> Entered:
             values[f"strength-{version}"] = (_text(resource["strength"]),)
     if chosen:
         values["resource"] = tuple(chosen)
+    values |= _control_filled(fields)
     hires = fields.get("hires")
     if isinstance(hires, dict) and hires.get("scale") is not None:
         values["hires_scale"] = (_text(hires["scale"]),)
     return Entered(values)
+
+
+def _control_filled(fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    for one in fields.get("controls") or ():
+        known = {
+            "control": one.get("versionId", one.get("version_id")),
+            "control_image": one.get("image"),
+            "control_kind": one.get("preprocessor"),
+            **{field: one.get(_camel(name), one.get(name)) for field, name in CONTROL_DECIMALS},
+        }
+        made: dict[str, tuple[str, ...]] = {
+            name: (_text(value),) for name, value in known.items() if value is not None
+        }
+        return made | ({"control_prepared": ("true",)} if one.get("prepared", True) else {})
+    # From the picture that somebody just sent, before anything else was chosen.
+    sent = fields.get("controlImage")
+    return {"control_image": (_text(sent),)} if sent else {}
 
 
 def ids(form: Entered, name: str) -> list[int]:

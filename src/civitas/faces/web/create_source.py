@@ -69,6 +69,10 @@ async def send(request: Request, member: Member) -> Response:
         source, mask = form.files.get("picture"), form.files.get("mask")
         if source is None or not source.size:
             raise Invalid("Choose a picture first.", code="no_file", fields={"picture": "Choose a picture."})
+        if form.get("what") == "control":
+            return redirect(
+                request, f"/create?{urlencode({'control_image': await keep(request, member, source)})}"
+            )
         asked = {"source": await keep(request, member, source)}
         if mask is not None and mask.size:
             asked["mask"] = await keep(request, member, mask)

@@ -34,12 +34,14 @@ TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "checkpoint": ("Checkpoint",),
     "network": ("LORA", "LoCon", "DoRA", "TextualInversion"),
     "vae": ("VAE",),
+    "control": ("Controlnet",),
     "resource": (),
 }
 TITLES: Final = {
     "checkpoint": "Choose a model",
     "network": "Add styles, characters and concepts",
     "vae": "Choose a VAE",
+    "control": "Choose a ControlNet",
     "resource": "Choose a model of this site",
 }
 Number = Annotated[int | None, Query(ge=1, le=2**53)]

@@ -81,6 +81,7 @@ KINDS: Final = (
         outline="images[]",
         cached=True,
         seeded=True,
+        packed=True,
     ),
     Kind(
         "imageGen",
@@ -92,6 +93,7 @@ KINDS: Final = (
         cached=True,
         seeded=True,
         partial=True,
+        packed=True,
     ),
     Kind(
         "imageUpscaler",

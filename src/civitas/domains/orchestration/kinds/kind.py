@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -71,6 +71,9 @@ AIR_FIELDS: Final = frozenset(
         "continueFrom",
     }
 )
+
+
+GGUF: Final = ".gguf"
 
 
 class Runner(StrEnum):
@@ -149,10 +152,18 @@ class Kind:
     activity: str = "generation"
     # Whether a priority costs something (FEATURES G9).
     rushed: bool = False
+    # Whether the container of the models' files decides who can run it, too.
+    packed: bool = False
 
-    def asks_for(self, input: Input) -> str:
-        """The capability that a job of this input needs; the type alone where nothing else decides."""
-        return self.capability(input) if self.capability else self.type
+    def asks_for(self, input: Input, files: Iterable[str] = ()) -> str:
+        """The capability that a job of this input needs; the type alone where nothing else decides.
+
+        `files` are the names of the models' files: GGUF is not read by everybody, so `textToImage/flux1.gguf` is another.
+        """
+        asked = self.capability(input) if self.capability else self.type
+        if self.packed and any(name.lower().endswith(GGUF) for name in files):
+            return asked + GGUF
+        return asked
 
     def split(self, input: Input) -> list[JobPlan]:
         """The jobs of this input; at least one."""

@@ -1,9 +1,9 @@
 // The picture to begin from: chosen, dropped or pasted, kept as a blob; and a mask painted over it.
-import { $, announce, csrfToken } from "./dom.js";
+import { $, announce } from "./dom.js";
+import { changed, droppable, fits, keep } from "./create-blob.js";
 import { toast } from "./toast.js";
 
 const drop = $("[data-source-drop]");
-const LARGEST = 50 * 1024 * 1024;
 
 const parts = drop && {
   file: $("[data-source-file]"),
@@ -17,22 +17,8 @@ const parts = drop && {
   toggle: $("[data-mask-toggle]"),
 };
 
-async function keep(file, type) {
-  const answer = await fetch("/v2/consumer/blobs", {
-    method: "POST",
-    headers: { "Content-Type": type, "X-CSRF-Token": csrfToken() },
-    body: file,
-  });
-  if (!answer.ok) {
-    const told = await answer.json().catch(() => ({}));
-    throw new Error(told.detail || told.title || "The picture could not be kept; try again.");
-  }
-  return answer.json();
-}
-
 async function take(file) {
-  if (!file?.type.startsWith("image/")) return toast("That is not a picture.", { kind: "warn" });
-  if (file.size > LARGEST) return toast("A picture has at most 50 MB.", { kind: "warn" });
+  if (!fits(file)) return;
   drop.setAttribute("aria-busy", "true");
   try {
     const blob = await keep(file, file.type);
@@ -48,10 +34,6 @@ async function take(file) {
     drop.removeAttribute("aria-busy");
     parts.file.value = "";
   }
-}
-
-function changed() {
-  $("#create-form").dispatchEvent(new CustomEvent("create:changed", { bubbles: true }));
 }
 
 // --- the mask: white where something new shall be
@@ -114,17 +96,7 @@ function clearMask() {
 
 if (parts) {
   parts.file.addEventListener("change", () => take(parts.file.files[0]));
-  for (const name of ["dragenter", "dragover"]) {
-    drop.addEventListener(name, (event) => {
-      event.preventDefault();
-      drop.classList.add("over");
-    });
-  }
-  for (const name of ["dragleave", "drop"]) drop.addEventListener(name, () => drop.classList.remove("over"));
-  drop.addEventListener("drop", (event) => {
-    event.preventDefault();
-    take(event.dataTransfer.files[0]);
-  });
+  droppable(drop, take);
   addEventListener("paste", (event) => {
     const file = [...(event.clipboardData?.files ?? [])].find((one) => one.type.startsWith("image/"));
     if (file && !drop.closest("[hidden]")) take(file);

@@ -3,6 +3,7 @@ import { $, $$, announce } from "./dom.js";
 import { toast } from "./toast.js";
 import "./create-prompt.js";
 import "./create-source.js";
+import "./create-control.js";
 import "./create-queue.js";
 import "./picker.js";
 
