@@ -23,7 +23,7 @@ _ROWS: Final = (
     ("Clip skip", "clipSkip"),
     ("Denoising", "denoise"),
     ("VAE", "VAE"),
-    ("Made with", "Version"),
+    ("Software", "Version"),
 )
 
 
