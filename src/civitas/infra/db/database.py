@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from civitas.infra.db import notices
 from civitas.infra.db.settings import DatabaseSettings
 
 # The queue's functions name their tables without a schema, so every connection must find both.
@@ -88,12 +89,15 @@ class Database:
         event.listen(self.engine.sync_engine, "checkin", _note_return)
         event.listen(self.engine.sync_engine, "checkout", _prove_alive)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        self._notices = notices.Notices(self.engine)
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[AsyncSession]:
         """One transaction: returning commits, raising rolls back."""
-        async with self._sessions() as session, session.begin():
-            yield session
+        async with self._sessions() as session:
+            async with session.begin():
+                yield session
+            self._notices.send(notices.of(session))
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -104,6 +108,7 @@ class Database:
 
     async def close(self) -> None:
         """Give every connection back to the server."""
+        await self._notices.close()
         await self.engine.dispose()
 
 

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from civitas.infra.db import notices
 from civitas.infra.queue.registry import REGISTRY, wire_name
 from civitas.kit import clock
 from civitas.kit.ids import new_uuid
@@ -29,6 +30,11 @@ _INSERT = text(
     ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
     """
 )
+
+# What procrastinate's own trigger says; migration 0039 tells why that is silent for what is inserted here.
+_CHANNEL = "procrastinate_queue_v1"
+_ANY_CHANNEL = "procrastinate_any_queue_v1"
+_INSERTED = '{"type": "job_inserted", "job_id": 0}'
 
 _adapters: dict[type, TypeAdapter[Any]] = {}
 
@@ -98,3 +104,7 @@ async def publish(session: AsyncSession, *events: Any) -> None:
 async def _insert(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     await session.flush()
     await session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()})
+    for queue in {row["queue"] for row in rows if row.get("at") is None}:
+        # A background process that hears nothing looks by itself every few seconds.
+        notices.after_commit(session, f"{_CHANNEL}#{queue}", _INSERTED)
+        notices.after_commit(session, _ANY_CHANNEL, _INSERTED)
