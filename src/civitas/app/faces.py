@@ -49,6 +49,7 @@ from civitas.faces.rest import (
     reactions,
     referrals,
     reviews,
+    searches,
     shop,
     staff_buzz,
     staff_media,
@@ -161,6 +162,7 @@ from civitas.faces.web import creators as creator_pages
 from civitas.faces.web import notifications as notification_pages
 from civitas.faces.web import people as people_pages
 from civitas.faces.web import reviews as review_pages
+from civitas.faces.web import searches as search_pages
 from civitas.faces.web import shop as shop_pages
 from civitas.faces.web import staff_media as staff_media_pages
 from civitas.faces.web import tags as tag_pages
@@ -214,6 +216,7 @@ API: tuple[APIRouter, ...] = (
     reviews.router,
     rest_notifications.router,
     push.router,
+    searches.router,
 )
 # Pages, at the site's root. Add a router here and nowhere else.
 PAGES: tuple[APIRouter, ...] = (
@@ -316,6 +319,7 @@ PAGES: tuple[APIRouter, ...] = (
     comment_pages.router,
     review_pages.router,
     notification_pages.router,
+    search_pages.router,
     # Last: `/models/7/anything` is a model's page unless somebody above wants it.
     model_page.router,
 )

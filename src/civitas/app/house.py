@@ -23,7 +23,7 @@ from civitas.domains.orchestration.media.links import MediaLinks
 from civitas.domains.studio import blocking, prompt_rules
 from civitas.infra.db.database import Database, Units
 from civitas.infra.db.embedded import EmbeddedServer
-from civitas.infra.db.readpool import PooledReads
+from civitas.infra.db.readpool import PooledReads, ReadPool
 from civitas.infra.db.writepool import WritePool
 from civitas.infra.imaging.pillow import PillowImaging
 from civitas.infra.imaging.port import Imaging
@@ -75,6 +75,7 @@ class House:
             {
                 Store: self.store,
                 WritePool: self.writes,
+                ReadPool: self.reads,
                 Mailer: self.mailer,
                 Imaging: self.imaging,
                 Scanner: self.scanner,

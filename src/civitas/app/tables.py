@@ -22,6 +22,7 @@ from civitas.domains.community.chat import tables as _chat
 from civitas.domains.community.comments import tables as _comments
 from civitas.domains.community.notifications import tables as _notifications
 from civitas.domains.community.reviews import tables as _reviews
+from civitas.domains.community.searches import tables as _searches
 from civitas.domains.gallery import tables as _gallery
 from civitas.domains.gallery.collections import tables as _collections
 from civitas.domains.gallery.feeds import tables as _feeds
@@ -73,6 +74,7 @@ _ROOMS = (
     _feeds,
     _reviews,
     _notifications,
+    _searches,
 )
 
 METADATA = Base.metadata

@@ -61,6 +61,8 @@ from civitas.domains.community.chat.types import Member as Standing
 from civitas.domains.community.comments import writing
 from civitas.domains.community.notifications import push_devices
 from civitas.domains.community.reviews.tables import Review
+from civitas.domains.community.searches import keeping
+from civitas.domains.community.searches.addresses import Place
 from civitas.domains.gallery.collections import filling
 from civitas.domains.gallery.collections.tables import CollectionItem
 from civitas.domains.gallery.collections.types import ReadBy
@@ -203,6 +205,7 @@ class Owned:
     comment: int
     review: int
     device: int
+    search: int
 
     def path_value(self, operation: Operation, name: str) -> str:
         """What stands for this name in the path; a KeyError asks whoever adds a route to say what its name means."""
@@ -222,7 +225,7 @@ class Owned:
             "announcement_id": self.announcement,
             "collection_id": self.collection, "collection_item_id": self.collection_item, "entity_id": self.image,
             "generation_id": self.made, "blob_id": self.output,
-            "comment_id": self.comment, "review_id": self.review, "device_id": self.device,
+            "comment_id": self.comment, "review_id": self.review, "device_id": self.device, "search_id": self.search,
             "kind": "model", "subject_id": self.model,
         }  # fmt: skip
         if operation.name == "takeBackChatMessage":
@@ -321,6 +324,8 @@ class Owned:
                 "keys": {"p256dh": BROWSER.subscription.p256dh, "auth": BROWSER.subscription.auth},
             },
             "renamePushDevice": {"name": "A phone"},
+            "saveSearch": {"name": "Boats", "place": "images", "filters": {"tag": ["boat"]}},
+            "changeSavedSearch": {"notify": True},
         }
         if operation.name in known:
             return known[operation.name]
@@ -520,6 +525,9 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
             name=SECRET,
             safe=False,
         )
+        search = await keeping.save(
+            session, actor_for(person), name=SECRET, place=Place.MODELS, pairs=[("tag", "boat")]
+        )
         return Owned(
             person,
             model,
@@ -558,4 +566,5 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
             comment.id,
             review.id,
             device,
+            search.id,
         )

@@ -138,3 +138,14 @@ class MilestoneReached:
     kind: str
     subject_id: int
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class SearchMatched:
+    """A saved search that its person is told of has new matches: `amount` of them, or that many at least."""
+
+    search_id: int
+    person_id: int
+    name: str
+    path: str
+    amount: int

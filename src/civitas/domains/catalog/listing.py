@@ -92,6 +92,8 @@ class Filters:
     period: Period = Period.ALL_TIME
     mask: int = SAFE_MASK
     query: Query | None = None
+    # Whose newest version came out after this moment.
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,9 +309,11 @@ def _add_columns(made: Statement, filters: Filters, actor: Actor) -> None:
         made.add("l.stars >= {}", filters.min_stars, "::float8")
     if filters.period in _DAYS:
         made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]))
+    if filters.since is not None:
+        made.add("l.last_version_at > {}", filters.since)
     if filters.early_access:
         made.add("l.early_access_until > {}", clock.now())
-    made.planned |= bool(
+    made.planned |= filters.since is not None or bool(
         filters.usernames
         or filters.ids
         or filters.early_access

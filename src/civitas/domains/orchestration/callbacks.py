@@ -5,6 +5,7 @@ How it is sent is in `delivering`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -71,16 +72,24 @@ async def note(
             else await payloads.step_details(session, step)
         )
         detailed = payloads.with_details(plain, details)
-    told = [
-        {"url": url, "host": addresses.host_of(url), "payload": detailed if wanted else plain}
-        for url, wanted in heard.items()
-    ]
+    bodies = {url: detailed if wanted else plain for url, wanted in heard.items()}
+    await tell(session, source=workflow.id, person_id=workflow.person_id, event=event, bodies=bodies)
+
+
+async def tell(
+    session: AsyncSession, *, source: str, person_id: int, event: str, bodies: Mapping[str, Mapping[str, Any]]
+) -> None:
+    """Tell addresses a body each, after what `source` told them before: signed and logged as their person's callbacks.
+
+    `source` is a workflow's id, or the name of what else tells somebody (`search-7`).
+    """
+    told = [{"url": url, "host": addresses.host_of(url), "payload": body} for url, body in bodies.items()]
     await session.execute(
         _NOTE,
         {
             "told": orjson.dumps(told).decode(),
-            "workflow": workflow.id,
-            "person": workflow.person_id,
+            "workflow": source,
+            "person": person_id,
             "event": event,
             "now": clock.now(),
         },

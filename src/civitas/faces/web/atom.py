@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
@@ -50,3 +52,40 @@ def _entry(base: str, facts: ImageFacts) -> str:
 def _text(value: str) -> str:
     """Text for XML: what the format has no way to say is left out."""
     return escape(value.translate(_LEGAL))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A thing in a plain feed: its title, its page, who made it, since when it is there."""
+
+    title: str
+    path: str
+    by: str
+    at: datetime
+
+
+def private(*, base: str, title: str, path: str, own: str, entries: Sequence[Entry]) -> Response:
+    """A feed for whoever has its secret address: kept by nobody on the way, found by no search engine."""
+    newest = max((one.at for one in entries), default=clock.now())
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        '<feed xmlns="http://www.w3.org/2005/Atom">',
+        f"<title>{_text(title)}</title>",
+        f"<id>{_text(base + own)}</id>",
+        f"<updated>{clock.rfc3339(newest)}</updated>",
+        f'<link rel="self" type="application/atom+xml" href={quoteattr(base + own)}/>',
+        f"<link href={quoteattr(base + path)}/>",
+        *(
+            f"<entry><title>{_text(one.title)}</title><id>{_text(base + one.path)}</id>"
+            f"<link href={quoteattr(base + one.path)}/><updated>{clock.rfc3339(one.at)}</updated>"
+            f"<author><name>{_text(one.by or 'Somebody')}</name></author></entry>"
+            for one in entries
+        ),
+        "</feed>",
+    ]
+    headers = {
+        "Cache-Control": "private, max-age=300",
+        "X-Robots-Tag": "noindex",
+        "Referrer-Policy": "no-referrer",
+    }
+    return Response("\n".join(lines), media_type=TYPE, headers=headers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -75,6 +75,7 @@ class ModelList:
     panel_open: bool
     first_page: bool
     canonical: str
+    save_href: str | None
 
 
 @router.get("/models")
@@ -170,8 +171,20 @@ async def _answer(
         panel_open=request.query_params.get("panel") == "filters",
         first_page=cursor is None,
         canonical=base_url(request) + query.href(),
+        save_href=_save_href(query, fixed),
     )
     return render(request, "models/list.html", context, block="results")
+
+
+def _save_href(query: ListQuery, fixed: Filters | None) -> str | None:
+    """Where this list is saved under a name; None when it has no filters."""
+    pairs = query.pairs
+    if fixed is not None:
+        pairs += [("tag", tag) for tag in fixed.tags]
+        pairs += [("baseModels", name) for name in fixed.base_models if not query.bases]
+    if not any(name != "sort" for name, _ in pairs):
+        return None
+    return f"/searches/new?{urlencode([('place', 'models'), *pairs])}"
 
 
 def _names_one(query: ListQuery, filters: Filters) -> bool:

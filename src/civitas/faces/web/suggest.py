@@ -8,11 +8,13 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import JSONResponse, Response
 
-from civitas.domains.accounts.types import ALL_MASK, Actor
+from civitas.domains.accounts.types import ALL_MASK, Actor, Scope
 from civitas.domains.catalog import base_models, reading, search
 from civitas.domains.catalog.search import Query
+from civitas.domains.community.searches import keeping
 from civitas.faces.http.actors import actor_of
 from civitas.faces.http.limits import take
 from civitas.faces.http.state import State, state_of
@@ -64,11 +66,32 @@ async def groups_of(state: State, actor: Actor, text: str) -> list[dict[str, Any
         exact += await suggest_gallery.by_address(session, actor, text)
         creators = {item["title"] for item in by_kind["creator"]}
         others = await suggest_gallery.by_words(session, actor, text, creators)
-    groups = [("Exactly", exact), *((_LABELS[kind], by_kind[kind]) for kind in order)]
+        kept = await _kept(session, actor, text)
+    groups = [
+        ("Your searches", kept),
+        ("Exactly", exact),
+        *((_LABELS[kind], by_kind[kind]) for kind in order),
+    ]
     groups.append(("Pictures", suggest_gallery.pictures_of([item["title"][1:] for item in by_kind["tag"]])))
     groups.extend(others)
     groups.append(("Base models", _base_models(text)))
     return [{"label": label, "items": items} for label, items in groups if items]
+
+
+async def _kept(session: AsyncSession, actor: Actor, text: str) -> list[Item]:
+    """One's own searches of this name."""
+    if not actor.signed_in or Scope.USER_READ not in actor.scopes:
+        return []
+    found = await keeping.mine(session, actor, like=text, limit=3)
+    return [
+        {
+            "title": one.name,
+            "href": one.href,
+            "subtitle": f"Saved search of {one.place.value}",
+            "icon": "bookmark",
+        }
+        for one in found
+    ]
 
 
 def _item(found: Mapping[str, Any]) -> Item:

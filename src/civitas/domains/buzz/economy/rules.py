@@ -176,6 +176,9 @@ class TierRules(Rules):
     vault_gb: Limit
     private_models: Limit
     concurrent_challenges: Limit
+    # Searches that are kept under a name, and how many of them may tell of new matches.
+    saved_searches: Limit = 20
+    told_searches: Limit = 5
     support: str
     perks: tuple[str, ...]
     offered: bool = True

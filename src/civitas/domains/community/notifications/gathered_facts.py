@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from civitas.contracts.events.community import ChatInvited, MilestoneReached, RankReached
+from civitas.contracts.events.community import ChatInvited, MilestoneReached, RankReached, SearchMatched
 from civitas.contracts.events.gallery import (
     CollectionFollowed,
     CollectionItemReviewed,
@@ -18,6 +18,7 @@ from civitas.contracts.subjects import Subject
 from civitas.domains.community.boards.types import BY_KEY
 from civitas.domains.community.notifications.delivering import Note
 from civitas.domains.community.notifications.facts import Told, about, shown
+from civitas.domains.community.notifications.tables import Notification
 from civitas.domains.gallery.collections.tables import CollectionContributor, CollectionItem
 from civitas.domains.gallery.collections.types import MOST_ITEMS, Permission, State
 
@@ -28,6 +29,20 @@ _REACHED: Final = {
     "reactions": "reactions-reached",
     "views": "views-reached",
 }
+
+
+async def search_matched(session: AsyncSession, event: SearchMatched) -> Told:
+    """Whose search it is; what came while the line before was unread is counted with it."""
+    key = str(event.search_id)
+    before = await session.scalar(
+        select(Notification.data["amount"].as_integer()).where(
+            Notification.person_id == event.person_id,
+            Notification.key == f"saved-search:{key}",
+            Notification.read_at.is_(None),
+        )
+    )
+    data = {"title": event.name, "path": event.path, "amount": (before or 0) + event.amount}
+    return (Note("saved-search", [event.person_id], key, data=data),)
 
 
 async def collection_followed(session: AsyncSession, event: CollectionFollowed) -> Told:

@@ -57,6 +57,13 @@ KINDS: Final = (
     Kind("new-version", U, "Versions of models and people you follow", "{who} published {title}"),
     Kind("new-post", U, "Posts of people you follow", "{who} posted {title}"),
     Kind("new-article", U, "Articles of people you follow", "{who} wrote {title}"),
+    Kind(
+        "saved-search",
+        U,
+        "New matches of your saved searches",
+        "New in {title}: {amount}",
+        unsaid="a saved search",
+    ),
     Kind("collected", U, "Your things are collected", "{who} collected {title}"),
     Kind("collection-follower", U, "Followers of your collections", "{who} follows {title}"),
     Kind("collection-waiting", U, "Things wait for your look", "{who} added to {title}, for you to look at"),

@@ -29,6 +29,7 @@ READS: Final[Mapping[type, Reading]] = {
     community.ArticlePublished: facts.article_published,
     community.ArticleUnpublished: staff_facts.article_unpublished,
     community.ChatInvited: gathered_facts.chat_invited,
+    community.SearchMatched: gathered_facts.search_matched,
     community.RankReached: gathered_facts.rank_reached,
     community.MilestoneReached: gathered_facts.milestone_reached,
     accounts.Followed: facts.followed,

@@ -156,6 +156,9 @@ async def conditions(
         if value is not None:
             made.add(f"l.{column} = {{}}", value, "bigint")
             made.planned = True
+    if wanted.since is not None:
+        made.add("l.published_at > {}", wanted.since, "timestamptz")
+        made.planned = True
     if actor.id is not None:
         await _personal(reads, made, actor.id, wanted, shelf)
     return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -70,3 +70,5 @@ class FeedFilter:
     period: ImagePeriod = ImagePeriod.ALL_TIME
     sort: ImageSort = ImageSort.NEWEST
     seed: int = 0
+    # What was published after this moment.
+    since: datetime | None = None
