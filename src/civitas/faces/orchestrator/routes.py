@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 from civitas.domains.orchestration import queries
 from civitas.domains.orchestration.media.previews import Watching
 from civitas.domains.orchestration.types import Status
+from civitas.faces.http.directory import Directory
 from civitas.faces.http.state import State
 from civitas.faces.orchestrator import (
     blobs,
@@ -37,10 +38,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 )
 
 
-def include(app: FastAPI) -> None:
+def include(app: FastAPI, directory: Directory) -> None:
     """Add every route below `/v2` and `/v1`."""
     for router in ROUTERS:
-        app.include_router(router)
+        directory.include(app, router)
 
 
 def prepare(app: FastAPI, state: State, intake: Intake) -> None:
