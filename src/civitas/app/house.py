@@ -17,6 +17,7 @@ from civitas.domains.buzz.economy import economy
 from civitas.domains.catalog import base_models
 from civitas.domains.community.notifications.digests import DigestKey
 from civitas.domains.gallery import tools
+from civitas.domains.gallery.feeds import indexing
 from civitas.domains.orchestration.delivering import addresses
 from civitas.domains.orchestration.delivering.signing import CallbackKey
 from civitas.domains.orchestration.media.links import MediaLinks
@@ -42,6 +43,7 @@ from civitas.infra.payouts.stripe_connect import StripeConnect
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.scanners.report import Scanner
 from civitas.infra.scanners.scanner import FileScanner
+from civitas.infra.search.asking import SocketIndex
 from civitas.infra.settings import CatalogSettings, Settings
 from civitas.infra.storage.opening import open_store
 from civitas.infra.storage.store import Store
@@ -67,6 +69,7 @@ class House:
     # Whether a background process runs beside this one, so that tasks need not be run here.
     background: bool = False
     payouts: Payouts = field(default_factory=ManualPayouts)
+    index: SocketIndex | None = None
 
     def context(self) -> TaskContext:
         """What tasks of this process may use."""
@@ -127,6 +130,13 @@ class House:
         return f"http://{shown}:{self.settings.site.port}"
 
 
+def open_index(settings: Settings) -> SocketIndex | None:
+    """The asking end of the index in memory; None when it is switched off."""
+    if not settings.index.enabled:
+        return None
+    return SocketIndex(settings.index.path(settings.home), timeout_s=settings.index.timeout_ms / 1000)
+
+
 def find_dsn(settings: Settings) -> str:
     """The configured database, or the embedded one that `up` runs for this home."""
     if settings.database.url:
@@ -157,6 +167,11 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
         base = settings.site.base_url or ""
         store = open_store(settings.storage, settings.home, _derived(secret, b"storage links"), base)
         stack.push_async_callback(store.aclose)
+        index = open_index(settings)
+        if index is not None:
+            stack.push_async_callback(index.aclose)
+        indexing.use(index)
+        stack.callback(indexing.use, None)
         imaging = PillowImaging(settings.imaging)
         stack.push_async_callback(imaging.aclose)
         payouts: Payouts = ManualPayouts()
@@ -165,6 +180,7 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
             stack.push_async_callback(connect.aclose)
         yield House(
             payouts=payouts,
+            index=index,
             settings=settings,
             dsn=dsn,
             secret=secret,

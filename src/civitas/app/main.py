@@ -14,7 +14,7 @@ from civitas.app.console import err, load_settings, out, prepared, run_async
 from civitas.kit.errors import Fault
 
 # The long-lived processes; they must not carry what only the other commands need.
-PROCESSES = frozenset({"up", "serve", "background", "agent"})
+PROCESSES = frozenset({"up", "serve", "background", "index", "agent"})
 
 app = typer.Typer(
     name="civitas",
@@ -58,6 +58,16 @@ def background(
 
     lifeline.end_with_supervisor()
     run_async(room.run(prepared("background"), queues=queue, concurrency=concurrency))
+
+
+@app.command()
+def index() -> None:
+    """Keep the feeds' index in memory, for filters that SQL is slow with. One beside the serving processes of a machine."""
+    from civitas.app import index as room
+    from civitas.app import lifeline
+
+    lifeline.end_with_supervisor()
+    room.run(prepared("index"))
 
 
 agents = typer.Typer(invoke_without_command=True)

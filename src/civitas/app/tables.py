@@ -37,12 +37,14 @@ from civitas.infra.limiting import tables as _limiting
 from civitas.infra.mail import mailer as _mail
 from civitas.infra.payments import tables as _payments
 from civitas.infra.queue import tables as _queue
+from civitas.infra.search import tables as _search
 
 __all__ = ["METADATA"]
 
 _ROOMS = (
     _queue,
     _limiting,
+    _search,
     _mail,
     _accounts,
     _blobs,

@@ -180,6 +180,8 @@ class Supervisor:
         for number in range(self.settings.site.serve_processes):
             self.children.append(Child(f"serve {number + 1}", ["serve", "--fd", str(fd)], pass_fds=(fd,)))
         self.children.append(Child("background", ["background"]))
+        if self.settings.index.enabled:
+            self.children.append(Child("index", ["index"]))
         if self.settings.agent.beside_site:
             self.children.append(self._agent())
         for child in self.children:

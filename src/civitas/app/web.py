@@ -91,6 +91,7 @@ def state_from(house: House) -> State:
         payments=house.payments,
         payouts=house.payouts,
         secret=house.secret,
+        index=house.index,
     )
 
 

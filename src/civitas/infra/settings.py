@@ -27,6 +27,7 @@ from civitas.infra.outbound.settings import CallbackSettings, PushSettings
 from civitas.infra.payments.settings import PaymentSettings
 from civitas.infra.payouts.settings import PayoutSettings
 from civitas.infra.scanners.settings import ScannerSettings
+from civitas.infra.search.settings import IndexSettings
 from civitas.infra.storage.settings import StorageSettings
 from civitas.infra.telemetry.settings import TelemetrySettings
 
@@ -184,6 +185,7 @@ class Settings(BaseSettings):
     agent: AgentSettings = Field(default_factory=AgentSettings)
     media: MediaSettings = Field(default_factory=MediaSettings)
     gallery: GallerySettings = Field(default_factory=GallerySettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
     callbacks: CallbackSettings = Field(default_factory=CallbackSettings)
     push: PushSettings = Field(default_factory=PushSettings)
     social: SocialSettings = Field(default_factory=SocialSettings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psycopg
 import typer
@@ -20,6 +21,8 @@ from civitas.app.house import find_dsn
 from civitas.app.secrets import MIN_LENGTH
 from civitas.infra import settings as settings_room
 from civitas.infra.db.embedded import binaries
+from civitas.infra.search.asking import SocketIndex
+from civitas.infra.search.frames import LONGEST_PATH
 from civitas.infra.settings import Settings
 from civitas.kit.errors import Fault
 
@@ -59,7 +62,7 @@ def examine() -> Iterator[Finding]:
                 "wrong", f"{name} is not valid: {item['msg']}. docs/configure.md lists every setting."
             )
         return
-    for check in (_files, _secret, _site, _home, _database, _storage, _mail, _scanner, _proxies):
+    for check in (_files, _secret, _site, _home, _database, _storage, _index, _mail, _scanner, _proxies):
         yield from check(settings)
 
 
@@ -168,6 +171,35 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         yield Finding("wrong", "storage.s3_endpoint is plain http; set storage.s3_allow_http, or use https.")
     else:
         yield Finding("ok", f"Files are kept in {storage.url}.")
+
+
+def _index(settings: Settings) -> Iterator[Finding]:
+    if not settings.index.enabled:
+        yield Finding(
+            "note", "The index in memory is off (index.enabled): feeds with many filters go by SQL."
+        )
+        return
+    path = settings.index.path(settings.home)
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        yield Finding("wrong", f"{path} is too long for a socket; set index.socket to at most 100 bytes.")
+        return
+    status = asyncio.run(_asked(SocketIndex(path)))
+    if status is None:
+        yield Finding("note", f"No index answers at {path}; `civitas up` or `civitas index` starts one.")
+    elif status["state"] in ("refused", "lost"):
+        yield Finding("wrong", f"The index in memory is of no use now ({status['state']}): {status['note']}")
+    elif status["answers"]:
+        held = ", ".join(f"{count:,} {name}" for name, count in status["documents"].items())
+        yield Finding("ok", f"The index in memory holds {held} in {status['resident'] >> 20:,} MiB.")
+    else:
+        yield Finding("ok", f"The index in memory is at rest ({status['state']}): {status['note']}")
+
+
+async def _asked(index: SocketIndex) -> dict[str, Any] | None:
+    try:
+        return await index.status()
+    finally:
+        await index.aclose()
 
 
 def _mail(settings: Settings) -> Iterator[Finding]:

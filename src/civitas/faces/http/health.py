@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from typing import Any
 
 from fastapi import APIRouter, Request
 from sqlalchemy import text
@@ -12,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from civitas.domains.buzz.ledger import statistics
 from civitas.faces.http.links import client_address
-from civitas.faces.http.state import state_of
+from civitas.faces.http.state import State, state_of
 from civitas.infra.telemetry import metrics
 from civitas.kit import money
 from civitas.kit.errors import Fault, Forbidden
@@ -47,8 +48,10 @@ async def readyz(request: Request) -> Response:
         parts["storage"] = "ok"
     except Fault as fault:
         parts["storage"] = fault.code
+    # Pages are complete without it, so it is told and not waited for.
+    told = {"index": await _index(state)} if state.index is not None else {}
     ready = all(value == "ok" for value in parts.values())
-    return JSONResponse({"status": "ready" if ready else "not ready", **parts}, 200 if ready else 503)
+    return JSONResponse({"status": "ready" if ready else "not ready", **parts, **told}, 200 if ready else 503)
 
 
 @router.get("/metrics")
@@ -73,12 +76,33 @@ async def figures(request: Request) -> Response:
     metrics.BUZZ_HOLDS.set(holds)
     for currency, amount in supply.items():
         metrics.BUZZ_SUPPLY.labels(currency).set(amount / (100 if currency == "cash" else money.QUARTERS))
+    if state.index is not None:
+        _tell_index(await state.index.status())
     metrics.TASKS_FAILED.set(sum(count for _, status, count in rows if status == "failed"))
     metrics.TASKS_WAITING.clear()
     for queue, status, count in rows:
         if status == "todo":
             metrics.TASKS_WAITING.labels(queue).set(count)
     return Response(metrics.exposition(), media_type=metrics.CONTENT_TYPE)
+
+
+async def _index(state: State) -> str:
+    status = await state.index.status() if state.index is not None else None
+    if status is None:
+        return "away"
+    return "ok" if status["answers"] else str(status["state"])
+
+
+def _tell_index(status: dict[str, Any] | None) -> None:
+    """Figures of the index in memory; without an answer it is not up, and the others are not told."""
+    metrics.INDEX_UP.set(1 if status is not None and status["answers"] else 0)
+    metrics.INDEX_DOCUMENTS.clear()
+    if status is None:
+        return
+    metrics.INDEX_BYTES.set(status["resident"])
+    metrics.INDEX_BEHIND.set(status["behind_s"] or 0)
+    for name, count in status["documents"].items():
+        metrics.INDEX_DOCUMENTS.labels(name).set(count)
 
 
 def _is_local(address: str) -> bool:

@@ -17,6 +17,7 @@ from civitas.infra.limiting.limiter import Limiter
 from civitas.infra.mail.mailer import Mailer
 from civitas.infra.payments.port import Providers
 from civitas.infra.payouts.port import ManualPayouts, Payouts
+from civitas.infra.search.asking import SocketIndex
 from civitas.infra.settings import Settings
 from civitas.infra.storage.store import Store
 from civitas.kit.errors import Fault
@@ -43,6 +44,7 @@ class State:
     error_page: ErrorPage | None = None
     api_document: Callable[[FastAPI], dict[str, Any]] | None = None
     payouts: Payouts = field(default_factory=ManualPayouts)
+    index: SocketIndex | None = None
 
 
 def state_of(connection: HTTPConnection) -> State:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from civitas.domains.accounts.types import ALL_MASK, Actor
-from civitas.domains.gallery.feeds import pages, planning
+from civitas.domains.gallery.feeds import indexing, pages, planning
 from civitas.domains.gallery.feeds.planning import IMAGES, Place, Plan
 from civitas.domains.gallery.feeds.types import FeedFilter, ImageSort
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.search.asking import Index
 from civitas.kit import clock
 
 
 async def around(
-    reads: ReadPool, actor: Actor, wanted: FeedFilter, *, image_id: int
+    reads: ReadPool, actor: Actor, wanted: FeedFilter, *, image_id: int, index: Index | None = None
 ) -> tuple[int | None, int | None]:
     """The pictures before and after this one in an order with filters; None at the ends and outside of the feed.
 
@@ -37,8 +38,8 @@ async def around(
         now=clock.now(),
         place=Place(here[0][0], image_id, wrapped),
     )
-    after = await pages.rows_of(reads, plan)
-    before = await pages.rows_of(reads, replace(plan, reverse=True))
+    after = await indexing.found_by(reads, plan, index)
+    before = await indexing.found_by(reads, replace(plan, reverse=True), index)
     return (before[0][0] if before else None), (after[0][0] if after else None)
 
 

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from civitas.domains.accounts.types import ALL_MASK, Actor
-from civitas.domains.gallery.feeds import planning, terms
+from civitas.domains.gallery.feeds import indexing, planning, terms
 from civitas.domains.gallery.feeds.planning import IMAGES, POSTS, Conditions, Place, Plan, Shelf
 from civitas.domains.gallery.feeds.types import FeedFilter, ImageSort
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.search.asking import Index
 from civitas.kit import clock, paging
 from civitas.kit.errors import Invalid, Unauthorised
 from civitas.kit.sql import statements
@@ -75,10 +76,12 @@ async def page(
     offset: int = 0,
     shelf: Shelf = IMAGES,
     known: Known | None = None,
+    index: Index | None = None,
 ) -> Found:
     """One page of pictures that everybody may see and this viewer wants to.
 
-    Pictures that arrive, go, or change their rank while somebody pages: docs/gallery.md says what is promised.
+    `index` is asked instead of this process's own. docs/gallery.md says what is promised about pictures that arrive,
+    go, or change their rank while somebody pages.
     Raises Invalid (`bad_cursor`), Unauthorised (`sign_in_needed`) for filters that are about the viewer.
     """
     if (wanted.followed or wanted.unseen) and not actor.signed_in:
@@ -101,13 +104,14 @@ async def page(
         now=clock.now(),
         place=place,
     )
-    rows = await rows_of(reads, plan)
+    rows = await indexing.found_by(reads, plan, index)
     wrapped = place is not None and place.wrapped
     turned = len(rows)
     if wanted.sort is ImageSort.RANDOM and not wrapped and len(rows) < plan.take:
         # Behind the end of a random order lies its beginning.
         beginning = Place(planning.LEAST, 0, wrapped=True)
-        rows += await rows_of(reads, replace(plan, place=beginning, take=plan.take - len(rows)))
+        rest = replace(plan, place=beginning, take=plan.take - len(rows))
+        rows += await indexing.found_by(reads, rest, index)
     rows = rows[offset:]
     shown = rows[:limit]
     cursor_of = None
@@ -128,16 +132,6 @@ async def posts(
     )
 
 
-async def rows_of(reads: ReadPool, plan: Plan) -> list[tuple[Any, ...]]:
-    """The (id, key) rows of a plan, by the first attempt that is full or complete."""
-    for attempt in planning.attempts(plan):
-        fetch = reads.fetch_planned if attempt.planned else reads.fetch
-        rows = await fetch(attempt.statement, plan.found.values)
-        if attempt.complete or len(rows) >= plan.take:
-            return rows
-    return []
-
-
 async def known_counts(reads: ReadPool) -> Mapping[int, int]:
     """What is known in this process of how common terms are."""
     return await _KNOWN.of(reads)
@@ -155,10 +149,10 @@ async def conditions(
     for column, value in (("post_id", wanted.post_id), (shelf.id, wanted.image_id)):
         if value is not None:
             made.add(f"l.{column} = {{}}", value, "bigint")
-            made.planned = True
+            made.planned = made.beyond = True
     if wanted.since is not None:
         made.add("l.published_at > {}", wanted.since, "timestamptz")
-        made.planned = True
+        made.planned = made.beyond = True
     if actor.id is not None:
         await _personal(reads, made, actor.id, wanted, shelf)
     return made
@@ -212,12 +206,12 @@ async def _name(reads: ReadPool, made: Conditions, wanted: FeedFilter) -> bool:
         without = [terms.tag(n) for name in wanted.without_tags if (n := numbers.get(("tag", name)))]
         if without:
             made.add("NOT (l.terms && {})", without, "int[]")
+            made.without += without
         people |= {number for (kind, _), number in numbers.items() if kind == "person"}
     if wanted.usernames or wanted.person_ids:
         if not people:
             return False
-        made.add("l.person_id = ANY({})", sorted(people), "bigint[]")
-        made.planned = True
+        made.by(sorted(people))
     return True
 
 
@@ -229,16 +223,19 @@ async def _personal(
     hidden = [*map(terms.tag, wishes.tags), *map(terms.model, wishes.models)]
     if wishes.people:
         made.add("l.person_id <> ALL({})", list(wishes.people), "bigint[]")
+        made.not_people += wishes.people
     if hidden:
         made.add("NOT (l.terms && {})", hidden, "int[]")
+        made.without += hidden
     if wishes.images and shelf is IMAGES and wanted.image_id is None:
         made.add("l.image_id <> ALL({})", list(wishes.images), "bigint[]")
+        made.not_ids += wishes.images
     if wanted.followed:
-        made.add("l.person_id = ANY({})", list(wishes.followed), "bigint[]")
-        made.planned = True
+        made.by(list(wishes.followed))
     if wanted.unseen and shelf is IMAGES:
         viewer = made.bind(person_id, "bigint")
         made.where.append(_UNSEEN.replace("${viewer}", viewer))
+        made.beyond = True
 
 
 async def wishes_of(reads: ReadPool, person_id: int, *, followed: bool = False) -> Wishes:

@@ -26,6 +26,8 @@ WALKED: Final = 0.45
 FETCHED: Final = 3.0
 # An entry of the shortest list, for each list that it is held against.
 SIFTED: Final = 0.08
+# From so many microseconds on an index in memory is asked, whose answer takes one or two thousand with its check.
+DEAR: Final = 1500.0
 # As many rows are walked without asking what else there is.
 FEW: Final = 20_000
 LONGEST: Final = 1 << 16
@@ -77,6 +79,13 @@ class Conditions:
     columns: list[list[int]] = field(default_factory=list)
     # Conditions whose worth only the database knows: it plans for the very values.
     planned: bool = False
+    # Of what is in `where`, what an index in memory can see to, too.
+    people: list[list[int]] = field(default_factory=list)
+    without: list[int] = field(default_factory=list)
+    not_people: list[int] = field(default_factory=list)
+    not_ids: list[int] = field(default_factory=list)
+    # Whether something is in `where` that only the database can say.
+    beyond: bool = False
     _numbers: count[int] = field(default_factory=count)
 
     def bind(self, value: Any, cast: str) -> str:
@@ -88,6 +97,12 @@ class Conditions:
     def add(self, template: str, value: Any, cast: str) -> None:
         """Add a condition with one value in it."""
         self.where.append(template.format(self.bind(value, cast)))
+
+    def by(self, people: list[int]) -> None:
+        """Rows must be of one of these people."""
+        self.add("l.person_id = ANY({})", people, "bigint[]")
+        self.people.append(people)
+        self.planned = True
 
     def require(self, *alternatives: int) -> None:
         """Rows must have one of these terms. The index of terms is not for conditions of a walk."""
@@ -169,15 +184,7 @@ def attempts(plan: Plan) -> list[Attempt]:
         return [Attempt(_plain(plan), complete=True, planned=True)]
     if plan.total <= FEW:
         return [Attempt(_walk(plan, None), complete=True)]
-    shares = [plan.share(group) for group in (*plan.found.groups, *plan.found.columns)]
-    by_week = plan.shelf.weeks and plan.wanted.period in RECENT and plan.column in _RANKED
-    met = max(0.3 / plan.total, _product(shares))
-    period = 1.0 if by_week or plan.column == "published_at" else plan.in_period()
-    walked = plan.take / (met * period)
-    scope = plan.total * (plan.in_period() if by_week else 1.0)
-    driving = [plan.share(group) for group in _driving(plan)]
-    fetched = plan.total * _product(driving)
-    gin = FETCHED * fetched + SIFTED * plan.total * min(driving, default=1.0) * len(driving)
+    met, walked, scope, gin = _estimated(plan)
     made: list[Attempt] = []
     if walked * WALKED <= gin:
         made.append(Attempt(_walk(plan, _rounded(4 * walked, plan.shortest)), complete=False))
@@ -187,6 +194,34 @@ def attempts(plan: Plan) -> list[Attempt]:
     rest = _walk(plan, _whole(scope)) if scope * WALKED <= gin else _indexed(plan)
     # Within a span only the planner knows which of both indexes says more, so it sees the values.
     return [*made, Attempt(rest, complete=True, planned=plan.least is not None)]
+
+
+def dear(plan: Plan) -> bool:
+    """Whether finding the page here takes so long that an index in memory had better be asked."""
+    if plan.found.planned:
+        return True
+    if plan.total <= FEW:
+        return False
+    _, walked, _, gin = _estimated(plan)
+    return min(walked * WALKED, gin) > DEAR
+
+
+def _estimated(plan: Plan) -> tuple[float, float, float, float]:
+    """What part of the rows matches, how many a walk looks at, how many there are to walk, what the index of terms costs."""
+    shares = [plan.share(group) for group in (*plan.found.groups, *plan.found.columns)]
+    met = max(0.3 / plan.total, _product(shares))
+    by_week = _by_week(plan)
+    period = 1.0 if by_week or plan.column == "published_at" else plan.in_period()
+    walked = plan.take / (met * period)
+    scope = plan.total * (plan.in_period() if by_week else 1.0)
+    driving = [plan.share(group) for group in _driving(plan)]
+    fetched = plan.total * _product(driving)
+    gin = FETCHED * fetched + SIFTED * plan.total * min(driving, default=1.0) * len(driving)
+    return met, walked, scope, gin
+
+
+def _by_week(plan: Plan) -> bool:
+    return plan.shelf.weeks and plan.wanted.period in RECENT and plan.column in _RANKED
 
 
 _RANKED: Final = frozenset({"reactions", "comments", "collected"})
@@ -268,7 +303,7 @@ def _walk(plan: Plan, bound: int | None) -> str:
         start.append(f"f.published_at >= {plan.found.bind(plan.least, 'timestamptz')}")
     start += _rotated(plan)
     limit = f" LIMIT {bound}" if bound else ""
-    if shelf.weeks and plan.wanted.period in RECENT and plan.column in _RANKED and plan.least:
+    if _by_week(plan) and plan.least:
         parts = []
         for number in range(week(plan.least), week(plan.now) + 1):
             of = " AND ".join(["f.fresh", f"f.week = {plan.found.bind(number, 'smallint')}", *start])

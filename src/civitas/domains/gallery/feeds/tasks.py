@@ -9,6 +9,7 @@ from civitas.domains.gallery.feeds.messages import FoldCounts, RebuildFeed
 from civitas.domains.gallery.feeds.rows import Difference
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.registry import every, handles
+from civitas.infra.search import changes
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +44,13 @@ async def fold_counts_left_behind(context: TaskContext) -> None:
         unfilled = await rows.unfilled(session)
     if unfilled:
         await audit_feed(context)
+
+
+@every("1m")
+async def prune_index_changes(context: TaskContext) -> None:
+    """Let go of changes that every index has heard of."""
+    async with context.unit() as session:
+        await changes.prune(session)
 
 
 @every("1h")

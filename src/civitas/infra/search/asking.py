@@ -1,0 +1,140 @@
+"""The askers' end of the socket: quick answers, or none at all.
+
+An index that is away, busy or behind costs a page nothing but a moment: after a failure it is not asked for a while.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from prometheus_client import Counter, Histogram
+
+from civitas.infra.search import frames
+from civitas.infra.search.shape import Answer, Question
+
+# After it could not be reached, and after so many late answers, it is let be for so long.
+PAUSE_S: Final = 1.0
+LATE: Final = 3
+STATUS_S: Final = 5.0
+
+ASKED = Counter(
+    "civitas_index_asked_total", "Questions to the index in memory, by what came of them", ["outcome"]
+)
+SECONDS = Histogram(
+    "civitas_index_seconds",
+    "Time until the index had answered",
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16),
+)
+
+
+class Index(Protocol):
+    """Something that may know the answer."""
+
+    async def find(self, question: Question) -> Answer | None:
+        """The page, or None when it must be found another way."""
+
+
+class SocketIndex:
+    """An index in a process of its own. For one event loop."""
+
+    def __init__(self, path: Path, *, timeout_s: float = 0.08) -> None:
+        self.path = path
+        self.timeout_s = timeout_s
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._opening = asyncio.Lock()
+        self._paused_until = 0.0
+        self._late = 0
+
+    async def find(self, question: Question) -> Answer | None:
+        """See Index."""
+        if time.monotonic() < self._paused_until:
+            ASKED.labels("paused").inc()
+            return None
+        began = time.perf_counter()
+        try:
+            reply = await self.ask({"k": "find", "q": question.packed()}, timeout_s=self.timeout_s)
+        except TimeoutError:
+            self._late += 1
+            if self._late >= LATE:
+                self._pause()
+            ASKED.labels("late").inc()
+            return None
+        except (OSError, ValueError):
+            self._pause()
+            ASKED.labels("away").inc()
+            return None
+        self._late = 0
+        SECONDS.observe(time.perf_counter() - began)
+        if "wrong" in reply:
+            # While it loads, or has nothing to say, nobody need ask at every page.
+            if reply["wrong"] != "unknown":
+                self._pause()
+            ASKED.labels(str(reply["wrong"])).inc()
+            return None
+        ASKED.labels("answered").inc()
+        return Answer(reply["ids"], reply["keys"])
+
+    def _pause(self) -> None:
+        self._late, self._paused_until = 0, time.monotonic() + PAUSE_S
+
+    async def status(self) -> dict[str, Any] | None:
+        """How it fares; None when it does not answer."""
+        try:
+            return await self.ask({"k": "status"}, timeout_s=STATUS_S)
+        except (OSError, ValueError, TimeoutError):
+            return None
+
+    async def ask(self, message: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """One message and its reply. Raises OSError, TimeoutError, ValueError."""
+        number = next(self._numbers)
+        async with asyncio.timeout(timeout_s):
+            writer = await self._open()
+            waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+            self._waiting[number] = waiting
+            try:
+                writer.write(frames.framed({"i": number, **message}))
+                return await waiting
+            finally:
+                self._waiting.pop(number, None)
+
+    async def _open(self) -> asyncio.StreamWriter:
+        if self._writer is not None and not self._writer.is_closing():
+            return self._writer
+        async with self._opening:
+            if self._writer is None or self._writer.is_closing():
+                reader, self._writer = await asyncio.open_unix_connection(self.path)
+                self._reading = asyncio.create_task(self._read(reader, self._writer))
+            return self._writer
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        error: Exception = ConnectionError("the index has closed the connection")
+        try:
+            while (reply := await frames.read(reader)) is not None:
+                waiting = self._waiting.get(reply.get("i", 0))
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(reply)
+        except (OSError, ValueError) as caught:
+            error = caught
+        finally:
+            writer.close()
+            if self._writer is writer:
+                self._writer = None
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(error)
+
+    async def aclose(self) -> None:
+        """Let the connection go."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None

@@ -1,0 +1,143 @@
+"""The index's end of the socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from civitas.infra.search import finding, frames, loading
+from civitas.infra.search.following import Follower
+from civitas.infra.search.shape import Question
+from civitas.kit.errors import Conflict, Unavailable
+
+log = structlog.get_logger(__name__)
+
+MOST: Final = 5000
+
+
+class Answers:
+    """What can be asked of an index: `find`, `status`, `counts`, `anew`."""
+
+    def __init__(self, follower: Follower) -> None:
+        self.follower = follower
+        self.asked = 0
+        self._kinds: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "find": self._find,
+            "status": self._status,
+            "counts": self._counts,
+            "anew": self._anew,
+        }
+
+    def to(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a message; `wrong` says why there is none."""
+        kind = self._kinds.get(str(message.get("k")))
+        if kind is None:
+            return {"wrong": "unknown"}
+        try:
+            return kind(message)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            log.warning("index.question", error=f"{type(error).__name__}: {error}")
+            return {"wrong": "unknown"}
+
+    def _find(self, message: dict[str, Any]) -> dict[str, Any]:
+        state = self.follower.state
+        if not state.answers:
+            return {"wrong": "behind" if state.state == "ready" else state.state}
+        question = Question.unpacked(message["q"])
+        if not 0 < question.take <= MOST:
+            raise ValueError(f"a page of {question.take}")
+        self.asked += 1
+        answer = finding.find(state.collections[question.collection], question)
+        return {"ids": answer.ids, "keys": answer.keys}
+
+    def _status(self, _: dict[str, Any]) -> dict[str, Any]:
+        state = self.follower.state
+        return {
+            "state": state.state, "note": state.note, "answers": state.answers,
+            "behind_s": round(state.behind_s, 3) if state.loads else None,
+            "documents": {name: found.count for name, found in state.collections.items()},
+            "bytes": sum(found.size for found in state.collections.values()), "resident": loading.resident(),
+            "loaded_s": round(state.loaded_s, 1), "loads": state.loads, "changes": state.changes, "asked": self.asked,
+            "moved": sum(len(order.moved) for found in state.collections.values() for order in found.orders),
+            "pid": os.getpid(),
+        }  # fmt: skip
+
+    def _counts(self, message: dict[str, Any]) -> dict[str, Any]:
+        found = self.follower.state.collections[str(message["c"])]
+        return {"counts": [found.carried(int(term)) for term in message["t"]], "all": found.count}
+
+    def _anew(self, _: dict[str, Any]) -> dict[str, Any]:
+        self.follower.anew.set()
+        return {}
+
+
+@asynccontextmanager
+async def listening(path: Path, answers: Answers) -> AsyncIterator[None]:
+    """Answer at a socket that this system's user alone can reach, until the block ends.
+
+    Raises Conflict when another index answers there, Unavailable when the path cannot be one.
+    """
+    if len(os.fsencode(path)) > frames.LONGEST_PATH:
+        raise Unavailable(
+            f"{path} is too long for a socket; set index.socket to a path of at most 100 bytes."
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _clear(path)
+    before = os.umask(0o177)
+    try:
+        server = await asyncio.start_unix_server(lambda r, w: _serve(answers, r, w), path)
+    finally:
+        os.umask(before)
+    made = _which(path)
+    try:
+        async with server:
+            yield
+    finally:
+        if made is not None and _which(path) == made:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+
+
+def _which(path: Path) -> int | None:
+    """What tells a socket from one that another process has put in its place."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
+def _clear(path: Path) -> None:
+    """Take away the socket of one that died; never anything else."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise Conflict(f"{path} is there and is no socket; set index.socket to another path.")
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise Conflict(f"An index answers at {path} already.")
+
+
+async def _serve(answers: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while (message := await frames.read(reader)) is not None:
+            writer.write(frames.framed({"i": message.get("i"), **answers.to(message)}))
+            await writer.drain()
+    except (OSError, ValueError, asyncio.CancelledError) as error:
+        if isinstance(error, ValueError):
+            log.warning("index.message", error=str(error))
+    finally:
+        writer.close()
