@@ -8,10 +8,14 @@ import typer
 
 from civitas.app import wiring
 from civitas.app.console import database_running, load_settings, out, run_async
-from civitas.domains.gallery.feeds import auditing, counting, rows
+from civitas.app.house import open_index
+from civitas.domains.gallery.feeds import auditing, counting, index_audit, rows
+from civitas.domains.gallery.feeds.index_audit import Compared
 from civitas.domains.gallery.feeds.rows import Difference
-from civitas.infra.db.database import Database
+from civitas.infra.db.database import Database, driver_connection
+from civitas.infra.db.readpool import BoundReads
 from civitas.infra.db.settings import DatabaseSettings
+from civitas.infra.search.asking import SocketIndex
 
 app = typer.Typer(help="Pictures and their feeds.", no_args_is_help=True)
 HOUR = 3600
@@ -26,19 +30,40 @@ def gallery() -> None:
 def audit(
     after: Annotated[int, typer.Option(help="Begin behind the picture with this number.")] = 0,
 ) -> None:
-    """Compare feeds and counts with the facts and put right what differs. Exit code 1 when something did."""
+    """Compare feeds, counts and the index in memory with the facts and put right what differs. Exit code 1 when something did."""
     wiring.wire()
-    with database_running(load_settings()) as dsn:
+    settings = load_settings()
+    with database_running(settings) as dsn:
         found = run_async(_audit(dsn, after))
+        compared = run_async(_compare(dsn, open_index(settings)))
     out.print(f"{found.looked_at:,} pictures were looked at.")
-    if not found.total:
+    if not compared.away:
+        out.print(f"The index in memory was asked for {compared.terms} counts and {compared.pages} pages.")
+    if not found.total and not compared.wrong:
         out.print("[green]The feeds tell exactly what is so.[/]")
         return
+    if compared.wrong:
+        out.print(f"The index differed and loads anew: {'; '.join(compared.wrong[:5])}.", highlight=False)
+    if not found.total:
+        raise typer.Exit(1)
     out.print(
         f"Put right: {found.surplus:,} rows that should not be there, {found.wrong:,} missing or stale, "
         f"{found.ranks:,} ranks, {found.posts:,} posts, {found.counts:,} counts."
     )
     raise typer.Exit(1)
+
+
+async def _compare(dsn: str, index: SocketIndex | None) -> Compared:
+    """The index of this machine, if there is one, beside the repaired feeds."""
+    if index is None:
+        return Compared(away=True)
+    database = Database(dsn, DatabaseSettings(statement_timeout_s=HOUR))
+    try:
+        async with database.reading() as session:
+            return await index_audit.compare(BoundReads(await driver_connection(session)), index)
+    finally:
+        await index.aclose()
+        await database.close()
 
 
 async def _audit(dsn: str, after: int) -> Difference:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -90,6 +91,18 @@ class SocketIndex:
             return await self.ask({"k": "status"}, timeout_s=STATUS_S)
         except (OSError, ValueError, TimeoutError):
             return None
+
+    async def counts(self, collection: str, terms: Sequence[int]) -> tuple[list[int], int] | None:
+        """How many documents carry each term, and how many there are; None without an answer."""
+        try:
+            reply = await self.ask({"k": "counts", "c": collection, "t": list(terms)}, timeout_s=STATUS_S)
+        except (OSError, ValueError, TimeoutError):
+            return None
+        return None if "wrong" in reply else (reply["counts"], reply["all"])
+
+    async def anew(self) -> None:
+        """Have it load everything anew. Raises OSError, TimeoutError, ValueError."""
+        await self.ask({"k": "anew"}, timeout_s=STATUS_S)
 
     async def ask(self, message: dict[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """One message and its reply. Raises OSError, TimeoutError, ValueError."""

@@ -70,7 +70,8 @@ class Question:
         """As it travels."""
         return {
             "c": self.collection, "o": self.order, "t": self.take, "d": self.descending, "g": self.groups,
-            "w": self.without, "n": self.not_ids, "b": self.behind, "l": self.low, "h": self.high, "s": self.since,
+            "w": self.without, "n": self.not_ids,
+            "b": None if self.behind is None else list(self.behind), "l": self.low, "h": self.high, "s": self.since,
         }  # fmt: skip
 
     @classmethod

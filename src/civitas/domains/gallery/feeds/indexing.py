@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from civitas.domains.gallery.feeds import planning
-from civitas.domains.gallery.feeds.planning import IMAGES, Plan
+from civitas.domains.gallery.feeds.planning import IMAGES, Plan, Shelf
 from civitas.domains.gallery.feeds.shapes import PERSON
 from civitas.domains.gallery.feeds.types import ImageSort
 from civitas.infra.db.readpool import ReadPool
@@ -45,6 +45,16 @@ def moment(key: datetime) -> int:
     return (key - _EPOCH) // _MICROSECOND
 
 
+def collection_of(shelf: Shelf) -> str:
+    """The name of a shelf's collection."""
+    return "images" if shelf is IMAGES else "posts"
+
+
+def key_of(plan: Plan, key: Any) -> int:
+    """A key of a plan's order as the index keeps it."""
+    return moment(key) if plan.column == "published_at" else int(key)
+
+
 def question(plan: Plan) -> Question | None:
     """What a plan asks; None when the index does not know all of its conditions."""
     found, column = plan.found, plan.column
@@ -59,14 +69,14 @@ def question(plan: Plan) -> Question | None:
         low, high = (None, plan.wanted.seed) if wrapped else (plan.wanted.seed, None)
     place = plan.place
     return Question(
-        collection="images" if plan.shelf is IMAGES else "posts",
+        collection=collection_of(plan.shelf),
         order=column,
         take=plan.take,
         descending=plan.descending,
         groups=tuple(sorted(tuple(sorted(group)) for group in (*found.groups, *found.columns, *people))),
         without=tuple(sorted({*found.without, *(PERSON + one for one in found.not_people)})),
         not_ids=tuple(found.not_ids),
-        behind=Behind(moment(place.key) if by_moment else place.key, place.id) if place else None,
+        behind=Behind(key_of(plan, place.key), place.id) if place else None,
         low=low,
         high=high,
         since=("published_at", moment(plan.least)) if plan.least and not by_moment else None,
@@ -134,6 +144,11 @@ async def found_by(reads: ReadPool, plan: Plan, index: Index | None) -> list[tup
         found = await rows(reads, index, plan)
         if found is not None:
             return found
+    return await by_sql(reads, plan)
+
+
+async def by_sql(reads: ReadPool, plan: Plan) -> list[tuple[Any, ...]]:
+    """The rows of a plan by SQL alone."""
     for attempt in planning.attempts(plan):
         fetch = reads.fetch_planned if attempt.planned else reads.fetch
         made = await fetch(attempt.statement, plan.found.values)
