@@ -41,7 +41,9 @@ async def test_the_audit_tells_and_mends_an_index_that_differs(own_dsn: str, tmp
                 # Rows that change behind the back of the triggers: nobody was told.
                 with plain.transaction():
                     plain.execute("SET LOCAL session_replication_role = replica")
-                    plain.execute("UPDATE feed_images SET reactions = 12, terms = '{268435461}' WHERE image_id < 30")
+                    plain.execute(
+                        "UPDATE feed_images SET reactions = 12, terms = '{268435461}' WHERE image_id < 30"
+                    )
                     plain.execute("DELETE FROM feed_images WHERE image_id > 390")
                 compared = await index_audit.compare(reads, index, rng=random.Random(4))
                 assert any("instead of 390 are there" in one for one in compared.wrong)

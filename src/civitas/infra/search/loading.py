@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import select
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,13 @@ def resident() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def let_go() -> None:
+    """Give memory that was freed back to the system, where the C library can (glibc)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 def load(
     dsn: str, shapes: Sequence[Shape], *, memory: int, told: Callable[[str, int, int], None] = lambda *_: None
 ) -> Loaded:
@@ -60,6 +68,7 @@ def load(
         if row is None:
             raise Unavailable("The database did not say where its transactions stand.")
         made = {shape.name: _collection(connection, shape, memory, told) for shape in shapes}
+        let_go()
         return Loaded(made, int(row[0]))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import stat
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ class Answers:
             "bytes": sum(found.size for found in state.collections.values()), "resident": loading.resident(),
             "loaded_s": round(state.loaded_s, 1), "loads": state.loads, "changes": state.changes, "asked": self.asked,
             "moved": sum(len(order.moved) for found in state.collections.values() for order in found.orders),
-            "pid": os.getpid(),
+            "cpu_s": round(time.process_time(), 1), "pid": os.getpid(),
         }  # fmt: skip
 
     def _counts(self, message: dict[str, Any]) -> dict[str, Any]:
