@@ -62,7 +62,7 @@ def examine() -> Iterator[Finding]:
                 "wrong", f"{name} is not valid: {item['msg']}. docs/configure.md lists every setting."
             )
         return
-    for check in (_files, _secret, _site, _home, _database, _storage, _index, _mail, _scanner, _proxies):
+    for check in (_files, _secret, _site, _home, _database, _storage, index_of, _mail, _scanner, _proxies):
         yield from check(settings)
 
 
@@ -173,7 +173,8 @@ def _storage(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", f"Files are kept in {storage.url}.")
 
 
-def _index(settings: Settings) -> Iterator[Finding]:
+def index_of(settings: Settings) -> Iterator[Finding]:
+    """Whether the index in memory answers on this machine, and what it holds."""
     if not settings.index.enabled:
         yield Finding(
             "note", "The index in memory is off (index.enabled): feeds with many filters go by SQL."
