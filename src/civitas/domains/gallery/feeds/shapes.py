@@ -1,6 +1,6 @@
 """The feeds as collections of an index in memory: all that its process need know of them. Pure.
 
-What changes in these columns is logged by the triggers of the tables (migration 0040).
+What changes in these columns is logged by the triggers of the tables (migration 0041).
 """
 
 from __future__ import annotations
