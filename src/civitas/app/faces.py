@@ -16,6 +16,7 @@ from civitas.faces.orchestrator import routes as orchestrator
 from civitas.faces.rest import (
     access,
     announcements,
+    article_media,
     articles,
     boards,
     bonuses,
@@ -156,6 +157,7 @@ from civitas.faces.web import (
     workflows,
 )
 from civitas.faces.web import announcements as announcement_pages
+from civitas.faces.web import article_media as article_media_pages
 from civitas.faces.web import articles as article_pages
 from civitas.faces.web import buying as buying_pages
 from civitas.faces.web import collections as collection_pages
@@ -211,6 +213,7 @@ API: tuple[APIRouter, ...] = (
     programme.router,
     callbacks.router,
     articles.router,
+    article_media.router,
     chats.router,
     announcements.router,
     boards.router,
@@ -286,6 +289,7 @@ PAGES: tuple[APIRouter, ...] = (
     leaderboard.router,
     # Before the reader, whose `/articles/{id}/{name}` would take `/articles/7/edit`.
     article_desk.router,
+    article_media_pages.router,
     article_pages.router,
     tag_pages.router,
     seo.router,

@@ -55,6 +55,7 @@ from civitas.domains.community.announcements import keeping as announcing
 from civitas.domains.community.announcements.keeping import Notice
 from civitas.domains.community.articles import publishing as article_publishing
 from civitas.domains.community.articles import writing as article_writing
+from civitas.domains.community.articles.tables import ArticleFile
 from civitas.domains.community.chat import messages as chat_messages
 from civitas.domains.community.chat import rooms as chat_rooms
 from civitas.domains.community.chat.types import Member as Standing
@@ -194,6 +195,7 @@ class Owned:
     made: str
     output: str
     article: int
+    article_file: int
     revision: int
     chat: int
     message: int
@@ -220,7 +222,7 @@ class Owned:
             "reaction": "like",
             "membership_id": self.membership, "order_id": self.order,
             "secret_id": self.secret, "delivery_id": self.delivery,
-            "article_id": self.article, "revision_id": self.revision,
+            "article_file_id": self.article_file, "article_id": self.article, "revision_id": self.revision,
             "chat_id": self.chat, "message_id": self.message, "board": "models",
             "announcement_id": self.announcement,
             "collection_id": self.collection, "collection_item_id": self.collection_item, "entity_id": self.image,
@@ -286,6 +288,8 @@ class Owned:
             "updatePost": {"title": "changed"},
             "postGeneration": {"workflowId": self.made},
             "addPostImage": {"uploadId": str(self.upload)},
+            "addArticleImage": {"uploadId": str(self.upload)},
+            "addArticleFile": {"uploadId": str(self.upload)},
             "orderPostImages": {"ids": [self.posted]},
             "ratePostImages": {"nsfwLevel": 2},
             "addImageResource": {"strength": 0.5},
@@ -494,6 +498,11 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
         )
         if public:
             await article_publishing.publish(session, actor_for(person), article_id=article.id)
+        attachment = ArticleFile(
+            article_id=article.id, blob_id=await make_blob(session), name="notes.txt", size=5
+        )
+        session.add(attachment)
+        await session.flush()
         revision = (await article_writing.newest(session, article.id)).id
         third = await make_person(session, "third_of_them")
         chat = await chat_rooms.open_room(session, actor_for(person), people=[third, other], name=SECRET)
@@ -555,6 +564,7 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
             flow.id,
             output,
             article.id,
+            attachment.id,
             revision,
             chat.id,
             message.id,

@@ -25,6 +25,8 @@ class Purpose(StrEnum):
     # Pictures, videos and sounds of posts.
     MEDIA = "media"
     AVATAR = "avatar"
+    # Files beside an article.
+    ATTACHMENT = "attachment"
 
 
 class UploadStatus(StrEnum):
@@ -44,15 +46,18 @@ class Limits:
     max_file: int = 50 * GIB
     max_image: int = 50 * MIB
     max_media: int = 750 * MIB
+    max_attachment: int = 100 * MIB
     max_part: int = 64 * MIB
     expires_hours: int = 72
     max_open: int = 200
 
     def largest(self, purpose: Purpose) -> int:
         """The largest size for a purpose."""
-        if purpose is Purpose.FILE:
-            return self.max_file
-        return self.max_media if purpose is Purpose.MEDIA else self.max_image
+        return {
+            Purpose.FILE: self.max_file,
+            Purpose.MEDIA: self.max_media,
+            Purpose.ATTACHMENT: self.max_attachment,
+        }.get(purpose, self.max_image)
 
 
 def part_size_for(size: int, max_part: int) -> int:

@@ -20,6 +20,7 @@ from civitas.kit.text import clean_line
 
 REFERENCE: Final = "image"
 MAX_PER_POST: Final = 20
+MAX_PER_ALBUM: Final = 100
 LEVELS: Final = (PG, PG13, R, X, XXX)
 MAX_META: Final = 64 * 1024
 
@@ -41,7 +42,7 @@ async def append(
 ) -> Image:
     """The picture becomes the last of the post; it shows once it was decoded.
 
-    The caller holds the post's row locked. Raises Conflict (`too_many_images`) past twenty.
+    The caller holds the post's row locked. Raises Conflict (`too_many_images`) past twenty, of an album past a hundred.
     """
     count, last = (
         await session.execute(
@@ -50,9 +51,10 @@ async def append(
             )
         )
     ).one()
-    if count >= MAX_PER_POST:
-        what = "version shows" if post.showcase else "post holds"
-        raise Conflict(f"A {what} at most {MAX_PER_POST} pictures; remove one first.", code="too_many_images")
+    most = MAX_PER_ALBUM if post.album else MAX_PER_POST
+    if count >= most:
+        what = "A version shows" if post.showcase else "An article holds" if post.album else "A post holds"
+        raise Conflict(f"{what} at most {most} pictures; remove one first.", code="too_many_images")
     image = Image(
         post_id=post.id,
         person_id=person_id,

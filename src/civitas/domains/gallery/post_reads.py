@@ -125,7 +125,7 @@ async def mine(
 ) -> Page[OwnPost]:
     """One's own posts, the newest first, in one statement; removed ones only when asked for."""
     person = actor.require(Scope.MEDIA_READ)
-    query = select(Post).where(Post.person_id == person, ~Post.showcase, _of_state(state))
+    query = select(Post).where(Post.person_id == person, ~Post.showcase, ~Post.album, _of_state(state))
     if cursor:
         query = query.where(Post.id < paging.decode(cursor, int)[0])
     chosen = query.order_by(Post.id.desc()).limit(limit + 1).subquery()

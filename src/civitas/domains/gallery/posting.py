@@ -134,8 +134,8 @@ async def forget(session: AsyncSession) -> int:
 async def editable(session: AsyncSession, actor: Actor, *, post_id: int, removed: bool = False) -> Post:
     """The post, locked, for its owner and staff; `removed` ones when asked for.
 
-    Raises NotFound for what the actor may not know of, Forbidden (`not_owner`), Conflict (`showcase_post`) for the
-    previews of a version, which are changed with the version.
+    Raises NotFound for what the actor may not know of, Forbidden (`not_owner`), Conflict (`showcase_post`,
+    `album_post`) for the previews of a version and the pictures of an article, which are changed with these.
     """
     actor.require(Scope.MEDIA_WRITE)
     post = await session.scalar(
@@ -151,6 +151,8 @@ async def editable(session: AsyncSession, actor: Actor, *, post_id: int, removed
         raise Conflict(
             "These are the pictures of a version; change them with the version.", code="showcase_post"
         )
+    if post.album:
+        raise Conflict("These are the pictures of an article; change them with it.", code="album_post")
     return post
 
 

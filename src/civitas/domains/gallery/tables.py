@@ -35,6 +35,8 @@ class Post(Base):
     )
     # The creator's own pictures of the version: one such post a version, whoever owns the model later.
     showcase: Mapped[bool] = mapped_column(server_default=FALSE)
+    # Pictures that stand in an article: never listed or published as a post, and changed with the article.
+    album: Mapped[bool] = mapped_column(server_default=FALSE)
     title: Mapped[str | None]
     detail: Mapped[str | None] = mapped_column(Text)
     # In the future while it is scheduled; NULL while it is a draft.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic import Field
 
 from civitas.domains.catalog.documents import image_path
 from civitas.domains.community.articles.reads import Desk, Listed, Opened
+from civitas.domains.community.articles.tables import ArticleFile
 from civitas.domains.community.articles.text import Reference
 from civitas.faces.http.portraits import portrait
 from civitas.faces.rest.shapes import Answer, Body
@@ -50,6 +52,31 @@ class ArticleRuling(Body):
     """Why staff do it."""
 
     reason: str = Field(max_length=5_000)
+
+
+class NewArticlePicture(Body):
+    """A finished upload to be shown in the article; as mature as the article is meant to be when nothing is said."""
+
+    upload_id: uuid.UUID
+    nsfw_level: int | None = Field(default=None, description="1 PG, 2 PG-13, 4 R, 8 X, 16 XXX.")
+
+
+class NewArticleFile(Body):
+    """A finished upload to be put beside the article."""
+
+    upload_id: uuid.UUID
+
+
+class ArticleFileShown(Answer):
+    """A file beside an article; others get it once `scanStatus` is `clean`. `size` in bytes."""
+
+    id: int
+    name: str
+    size: int
+    scan_status: str
+    scan_message: str | None
+    created_at: datetime
+    url: str
 
 
 class OwnArticle(Answer):
@@ -126,6 +153,19 @@ def told(one: Listed, base: str) -> dict[str, Any]:
             "collectedCount": one.counts.collected,
         },
     }
+
+
+def file_shown(file: ArticleFile, base: str) -> ArticleFileShown:
+    """A file beside an article in the API's words."""
+    return ArticleFileShown(
+        id=file.id,
+        name=file.name,
+        size=file.size,
+        scan_status=file.scan_status,
+        scan_message=file.scan_message,
+        created_at=file.created_at,
+        url=f"{base}/articles/{file.article_id}/files/{file.id}",
+    )
 
 
 def html_of(found: Opened, base: str) -> str:

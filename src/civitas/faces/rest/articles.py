@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, Actor, Scope
-from civitas.domains.community.articles import publishing, reads, writing
+from civitas.domains.community.articles import attachments, publishing, reads, writing
 from civitas.domains.community.articles.reads import Wanted
 from civitas.domains.community.articles.types import Category, Period, Saved, Sort, Status
 from civitas.faces.http.actors import Viewer
@@ -23,6 +23,7 @@ from civitas.faces.rest.article_shapes import (
     ArticleRuling,
     ArticleWhen,
     OwnArticle,
+    file_shown,
     html_of,
     own,
     told,
@@ -122,6 +123,11 @@ async def get_article(request: Request, article_id: int, actor: Viewer, session:
     return told(found.about, base) | {
         "content": html_of(found, base),
         "markdown": found.source,
+        "attachments": [
+            file_shown(one, base).model_dump(by_alias=True, mode="json", exclude={"scan_message"})
+            for one in await attachments.of_article(session, article_id)
+            if one.scan_status == attachments.CLEAN
+        ],
         "toc": [{"depth": one.depth, "anchor": one.anchor, "text": one.text} for one in found.text.headings],
     }
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from markupsafe import Markup
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from civitas.domains.accounts.types import Actor
-from civitas.domains.community.articles import own_pictures, pictures, publishing, reads, text, writing
+from civitas.domains.accounts.types import BLOCKED, Actor
+from civitas.domains.blobs.types import Limits
+from civitas.domains.catalog.documents import image_path
+from civitas.domains.community.articles import (
+    attachments,
+    own_pictures,
+    pictures,
+    publishing,
+    reads,
+    text,
+    writing,
+)
 from civitas.domains.community.articles.own_pictures import OwnPicture
 from civitas.domains.community.articles.reads import Desk
-from civitas.domains.community.articles.tables import ArticleRevision
+from civitas.domains.community.articles.tables import ArticleFile, ArticleRevision
 from civitas.domains.community.articles.text import Reference
 from civitas.domains.community.articles.types import MAX_CONTENT, Category, Saved, Status
+from civitas.domains.gallery import albums
+from civitas.domains.gallery.tables import Image
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading
 from civitas.faces.web import forms
@@ -35,6 +47,9 @@ from civitas.kit.errors import Fault, Invalid
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
 PAGE: Final = 24
+# What is not read after so many looks takes longer than anybody waits here.
+MOST_ASKS: Final = 40
+PICTURES: Final = ".png,.jpg,.jpeg,.webp,.avif,.gif"
 LONGEST: Final = MAX_CONTENT + 10_000
 LEVELS: Final = (
     ("1", "PG: for everybody"),
@@ -62,6 +77,15 @@ class MinePage:
 
 
 @dataclass(frozen=True, slots=True)
+class SentPicture:
+    """A picture that was sent in the editor; `src` is None until it was decoded."""
+
+    row: Image
+    markdown: str
+    src: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class EditPage:
     """The editor."""
 
@@ -69,12 +93,21 @@ class EditPage:
     form: Entered
     pieces: tuple[Markup | Picture | str, ...]
     own: tuple[OwnPicture, ...]
+    sent: tuple[SentPicture, ...]
+    files: tuple[ArticleFile, ...]
+    # Seconds until the lists are asked for again; None when nothing is being read.
+    wait: float | None
+    asked: int
+    largest: tuple[int, int]
     categories: tuple[tuple[str, str], ...] = (
         ("", "None"),
         *((one.value, one.capitalize()) for one in Category),
     )
     levels: tuple[tuple[str, str], ...] = LEVELS
     most: int = MAX_CONTENT
+    picture_endings: str = PICTURES
+    file_endings: str = ",".join(attachments.ENDINGS)
+    most_files: int = attachments.MOST
 
     @property
     def action(self) -> str:
@@ -132,11 +165,21 @@ async def create(request: Request, creator: Creator) -> Response:
 
 
 @router.get("/articles/{article_id:int}/edit")
-async def edit(request: Request, creator: Creator, session: Reading, article_id: int) -> Response:
-    """The editor with what is being written."""
+async def edit(
+    request: Request,
+    creator: Creator,
+    session: Reading,
+    article_id: int,
+    asked: Annotated[int, Query(ge=0, le=10_000)] = 0,
+) -> Response:
+    """The editor with what is being written; its lists of what was sent ask again until all of it was read."""
     desk = await reads.desk(session, creator, article_id=article_id)
-    page = await _page(request, session, creator, desk, _entered(desk))
-    return render(request, "articles/edit.html", page)
+    page = await _page(request, session, creator, desk, _entered(desk), asked=asked)
+    # What was just read can be shown in the preview.
+    headers = {"HX-Trigger": "article-changed"} if asked else None
+    return render(
+        request, "articles/edit.html", page, block=("article_pictures", "article_files"), headers=headers
+    )
 
 
 @router.post("/articles/{article_id:int}/edit")
@@ -266,11 +309,37 @@ async def _do(session: AsyncSession, creator: Actor, article_id: int, form: Ente
 
 
 async def _page(
-    request: Request, session: AsyncSession, creator: Actor, desk: Desk, form: Entered
+    request: Request, session: AsyncSession, creator: Actor, desk: Desk, form: Entered, asked: int = 0
 ) -> EditPage:
     pieces = await _pieces(session, creator, desk, form.get("content"), await eyes_of(request, creator))
-    own = await own_pictures.newest(session, creator)
-    return EditPage(desk, form, pieces, tuple(own))
+    sent = await albums.pictures(session, desk.article.album_id)
+    known = {image.id for image in sent}
+    own = [one for one in await own_pictures.newest(session, creator) if one.id not in known]
+    files = await attachments.of_article(session, desk.article.id)
+    waits = any(image.status == "pending" for image in sent) or any(
+        file.scan_status == "pending" for file in files
+    )
+    settings = state_of(request).settings
+    return EditPage(
+        desk,
+        form,
+        pieces,
+        tuple(own),
+        tuple(_sent(image) for image in sent),
+        tuple(files),
+        wait=min(0.8 * 1.4**asked, 15.0) if waits and asked < MOST_ASKS else None,
+        asked=asked + 1,
+        largest=(settings.imaging.max_bytes, Limits().max_attachment),
+    )
+
+
+def _sent(image: Image) -> SentPicture:
+    shown = image.status == "ready" and not image.nsfw_level & BLOCKED
+    return SentPicture(
+        image,
+        own_pictures.markdown_of(image.id, image.name),
+        image_path(image.key, str(image.id), width=320) if shown else None,
+    )
 
 
 async def _pieces(

@@ -17,9 +17,10 @@ from civitas.contracts.subjects import Subject
 from civitas.domains.accounts.types import ANONYMOUS, SAFE_MASK, Actor
 from civitas.domains.catalog.documents import image_path
 from civitas.domains.catalog.tagging import fold_tag
-from civitas.domains.community.articles import counting, reads
+from civitas.domains.community.articles import attachments, counting, reads
 from civitas.domains.community.articles.pictures import Shown
 from civitas.domains.community.articles.reads import Listed, Opened, Wanted
+from civitas.domains.community.articles.tables import ArticleFile
 from civitas.domains.community.articles.text import Heading, Reference
 from civitas.domains.community.articles.types import Category, Period, Sort, Status
 from civitas.faces.http.csrf import CheckedForm
@@ -99,6 +100,7 @@ class ArticlePage:
     data: Markup | None
     cover_url: str | None
     bar: ReactionBar | None
+    files: tuple[ArticleFile, ...]
 
 
 @router.get("/articles")
@@ -190,6 +192,11 @@ async def read(
         bar=await bar_of(session, actor, Subject("article", article_id))
         if about.status == Status.PUBLISHED
         else None,
+        files=tuple(
+            file
+            for file in await attachments.of_article(session, article_id)
+            if file.scan_status == attachments.CLEAN
+        ),
     )
     return render(request, "articles/article.html", page)
 

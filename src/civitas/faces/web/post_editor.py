@@ -227,6 +227,8 @@ async def _read(
             raise Conflict(
                 "These are the pictures of a version; change them with the version.", code="showcase_post"
             )
+        if found.row.album:
+            raise Conflict("These are the pictures of an article; change them with it.", code="album_post")
         images = await post_pictures.of_post(session, post_id)
         told = await image_recipes.of_images(session, member, images)
         alike = {one.image_id: one for one in reversed(await twins.of_post(session, member, post_id=post_id))}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.events.accounts import PersonDeleted, PersonForgotten
-from civitas.contracts.events.community import Commented, CommentRemoved, CommentRestored
+from civitas.contracts.events.community import ArticleRemoved, Commented, CommentRemoved, CommentRestored
 from civitas.contracts.events.gallery import (
     Collected,
     ImageChanged,
@@ -16,7 +16,7 @@ from civitas.contracts.events.gallery import (
     ReactionWithdrawn,
     Uncollected,
 )
-from civitas.domains.community.articles import counting, pictures
+from civitas.domains.community.articles import attachments, counting, pictures
 from civitas.domains.community.articles.tables import Article
 from civitas.domains.community.articles.types import Status
 from civitas.infra.queue.registry import on
@@ -111,9 +111,17 @@ async def close_articles(session: AsyncSession, event: PersonDeleted) -> None:
     )
 
 
+@on(ArticleRemoved)
+async def let_attachments_go(session: AsyncSession, event: ArticleRemoved) -> None:
+    """The files beside an article go with it."""
+    await attachments.remove_all(session, article_ids=[event.article_id])
+
+
 @on(PersonForgotten)
 async def forget_articles(session: AsyncSession, event: PersonForgotten) -> None:
     """Nobody comes back: what they wrote goes for good."""
+    theirs = (await session.scalars(select(Article.id).where(Article.person_id == event.person_id))).all()
+    await attachments.remove_all(session, article_ids=theirs)
     await session.execute(
         delete(Article)
         .where(Article.person_id == event.person_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from civitas.infra.db.base import Base, BigId, CreatedAt
@@ -55,6 +55,8 @@ class Article(Base):
     cover_image_id: Mapped[int | None] = mapped_column(
         ForeignKey("images.id", ondelete="SET NULL"), index=True
     )
+    # The post that holds the pictures which were sent in its editor, once there is one.
+    album_id: Mapped[int | None] = mapped_column(ForeignKey("posts.id", ondelete="SET NULL"), index=True)
     status: Mapped[str] = mapped_column(server_default=text("'draft'"))
     # What its writer says at least; the level itself is never below that of a picture in it.
     floor_level: Mapped[int] = mapped_column(server_default=text("1"))
@@ -130,3 +132,24 @@ class ArticleView(Base):
     caller: Mapped[str]
     day: Mapped[date]
     folded: Mapped[bool] = mapped_column(server_default=FALSE)
+
+
+class ArticleFile(Base):
+    """A file beside an article. Nobody is given it before its scan was clean."""
+
+    __tablename__ = "article_files"
+    __table_args__ = (
+        CheckConstraint(
+            "scan_status IN ('pending', 'clean', 'suspicious', 'dangerous', 'error')", name="scan_status"
+        ),
+        CheckConstraint("size > 0", name="size"),
+    )
+
+    id: Mapped[BigId]
+    article_id: Mapped[int] = mapped_column(ForeignKey("articles.id", ondelete="CASCADE"), index=True)
+    blob_id: Mapped[int] = mapped_column(ForeignKey("blobs.id", ondelete="RESTRICT"), index=True)
+    name: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    scan_status: Mapped[str] = mapped_column(server_default=text("'pending'"))
+    scan_message: Mapped[str | None]
+    created_at: Mapped[CreatedAt]

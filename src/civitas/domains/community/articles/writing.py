@@ -28,6 +28,7 @@ from civitas.domains.community.articles.types import (
     Saved,
     Status,
 )
+from civitas.domains.gallery import albums
 from civitas.domains.gallery.tables import Image, Post
 from civitas.infra.queue.outbox import publish
 from civitas.kit import clock
@@ -164,6 +165,8 @@ async def remove(session: AsyncSession, actor: Actor, *, article_id: int, reason
     article.deleted_at = clock.now()
     if article.status == Status.SCHEDULED:
         article.status, article.scheduled_at = Status.DRAFT.value, None
+    if article.album_id is not None:
+        await albums.remove(session, album_id=article.album_id)
     await session.flush()
     await publish(session, ArticleRemoved(article.id, article.person_id))
 

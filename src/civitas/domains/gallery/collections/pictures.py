@@ -159,7 +159,9 @@ async def latest(
         .where(Image.person_id == person_id, policy.visible_to(actor), Image.status == "ready")
         .order_by(Image.id.desc())
         if kind == "image"
-        else select(Post.id).where(Post.person_id == person_id, ~Post.showcase).order_by(Post.id.desc())
+        else select(Post.id)
+        .where(Post.person_id == person_id, ~Post.showcase, ~Post.album)
+        .order_by(Post.id.desc())
     )
     ids = await session.scalars(
         newest.where(

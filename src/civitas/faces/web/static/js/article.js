@@ -1,5 +1,5 @@
 // The reader tells that somebody has read for a while and marks the part in view; the editor puts pictures where the cursor is.
-import { $, $$, csrfToken, onContent, claim } from "./dom.js";
+import { $, $$, announce, csrfToken, onContent, claim } from "./dom.js";
 
 const READ_MS = 8000;
 
@@ -13,6 +13,15 @@ onContent((root) => {
   }
   for (const button of claim(root, "[data-insert]", "insert")) {
     button.addEventListener("click", () => insert(button.dataset.insert));
+  }
+  for (const button of claim(root, "[data-cover]", "cover")) {
+    button.addEventListener("click", () => {
+      const field = $("#f-cover");
+      field.value = button.dataset.cover;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.focus();
+      announce("It is the cover once you save");
+    });
   }
   for (const zone of claim(root, "[data-zone]", "zone")) zone.value = -new Date().getTimezoneOffset();
 });
@@ -32,12 +41,18 @@ function follow(text) {
   for (const heading of $$("h2[id], h3[id], h4[id]", text)) seen.observe(heading);
 }
 
-function insert(markdown) {
+// What was dropped, pasted or chosen stands in the text at once; it is seen there once it was read.
+document.addEventListener("upload:added", ({ target, detail }) => {
+  if (!target.matches("[data-into-text]") || !detail?.id) return;
+  insert(`![${(detail.name ?? "").replace(/[[\]()\\`*_<>]/g, "")}](/images/${detail.id})`, false);
+});
+
+function insert(markdown, focus = true) {
   const field = $("[data-editor]");
   if (!field) return;
   const at = field.selectionStart;
   const before = at > 0 && field.value[at - 1] !== "\n" ? "\n\n" : "";
   field.setRangeText(`${before}${markdown}\n\n`, at, field.selectionEnd, "end");
-  field.focus();
+  if (focus) field.focus();
   field.dispatchEvent(new Event("input", { bubbles: true }));
 }

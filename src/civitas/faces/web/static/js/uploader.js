@@ -1,5 +1,6 @@
 // [data-uploader]: sends what is dropped, pasted or chosen, shows how far each file is, and adds it to the version.
-// Attributes: data-version, or data-attach (where in the API a finished upload is added), data-accept (endings), data-max-size, data-list and data-list-href (the list to refresh).
+// Attributes: data-version, or data-attach (where in the API a finished upload is added), data-accept (endings), data-max-size, data-list and data-list-href (the list to refresh),
+// data-own-zone (takes what is dropped into it alone). `upload:added` tells what the API answered.
 import { $, $$, announce, claim, make, onContent } from "./dom.js";
 import { toast } from "./toast.js";
 import { asked, dropped, fromHandle, picked } from "./chosen-files.js";
@@ -50,7 +51,7 @@ class Uploader {
       document.addEventListener(name, (event) => {
         if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
         event.preventDefault();
-        zone.classList.add("over");
+        zone.classList.toggle("over", this.#meant(event.target));
       });
     }
     document.addEventListener("dragleave", (event) => {
@@ -60,13 +61,20 @@ class Uploader {
       if (![...(event.dataTransfer?.types ?? [])].includes("Files")) return;
       event.preventDefault();
       zone.classList.remove("over");
+      if (!this.#meant(event.target)) return;
       this.add(await dropped(event.dataTransfer));
     });
     document.addEventListener("paste", (event) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length > 0) this.add(files.map((file) => ({ file, handle: null })));
+      if (files.length > 0 && this.#meant(event.target)) this.add(files.map((file) => ({ file, handle: null })));
     });
     $("[data-choose-folder]", this.form).addEventListener("click", () => this.#chooseFolder());
+  }
+
+  /** Whether what lands on `target` is for this form: its own place, or the page where it takes what falls anywhere. */
+  #meant(target) {
+    const other = target instanceof Element && target.closest("[data-uploader]");
+    return other ? other === this.form : !this.form.hasAttribute("data-own-zone");
   }
 
   #chooseFolder() {
@@ -200,9 +208,10 @@ class Uploader {
   }
 
   async #attach(row) {
+    let added;
     const path = this.form.dataset.attach ?? `/model-versions/${this.version}/${KINDS[this.purpose]}`;
     try {
-      await persist(() => call(path, { method: "POST", body: { uploadId: row.transfer.id } }));
+      added = await persist(() => call(path, { method: "POST", body: { uploadId: row.transfer.id } }));
     } catch (error) {
       row.failed(error instanceof Refused ? error.message : "It could not be added.");
       return;
@@ -210,6 +219,7 @@ class Uploader {
     await forget(row.transfer.id);
     row.element.remove();
     announce(`${row.transfer.name} is added`);
+    this.form.dispatchEvent(new CustomEvent("upload:added", { bubbles: true, detail: added }));
     refresh(this.form.dataset.list, this.form.dataset.listHref);
   }
 
