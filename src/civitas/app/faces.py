@@ -92,6 +92,7 @@ from civitas.faces.web import (
     home_arranging,
     image_deeds,
     image_feeds,
+    image_many,
     image_viewer,
     installing,
     join,
@@ -230,6 +231,7 @@ PAGES: tuple[APIRouter, ...] = (
     image_feeds.router,
     image_viewer.router,
     image_deeds.router,
+    image_many.router,
     home_arranging.router,
     # Before the pages of models, whose `/models/{id}/{slug}` would take `/models/{id}/edit`.
     publish_about.router,

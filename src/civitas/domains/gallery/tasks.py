@@ -198,7 +198,17 @@ async def _copy(chunks: AsyncIterator[bytes], target: Path) -> None:
 
 @handles(RemoveVariants)
 async def remove_variants(message: RemoveVariants, context: TaskContext) -> None:
-    """Delete every copy of a picture that is gone."""
+    """Delete every copy of a picture that is gone, or blocked; one that came back meanwhile keeps its own."""
+    async with context.reading() as session:
+        back = await session.scalar(
+            select(Image.id).where(
+                Image.key == message.key,
+                Image.deleted_at.is_(None),
+                Image.nsfw_level.op("&")(BLOCKED) == 0,
+            )
+        )
+    if back is not None:
+        return
     await _remove_variants(context.port(Store), message.key)
 
 

@@ -11,6 +11,8 @@ from starlette.responses import Response
 from civitas.domains.accounts.types import ANONYMOUS, Actor
 from civitas.domains.catalog import base_models
 from civitas.domains.catalog.base_models import BaseModelInfo
+from civitas.domains.gallery.collections import bookmarks
+from civitas.domains.gallery.collections.types import Kind
 from civitas.domains.gallery.feeds import cards, pages
 from civitas.domains.gallery.feeds.types import ImageSort
 from civitas.faces.http.links import base_url
@@ -28,6 +30,7 @@ from civitas.kit.ids import new_uuid
 router = APIRouter(include_in_schema=False)
 
 PAGE: Final = 48
+SELECT: Final = (("select", "1"),)
 HEADINGS: Final = {"/images": "Images", "/videos": "Videos", "/posts": "Posts"}
 
 
@@ -57,6 +60,10 @@ class Feed:
     first_page: bool
     canonical: str
     atom_href: str
+    # Choosing many: whether one is, where that begins or ends, and collections to put them into.
+    selecting: bool = False
+    select_href: str | None = None
+    targets: tuple[tuple[str, str], ...] = ()
 
 
 @router.get("/images")
@@ -103,6 +110,8 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
     eyes = await eyes_of(request, actor)
     wanted = query.filters(actor.mask)
     shown: tuple[ImageCard, ...] = ()
+    asked = request.query_params.get("select") == "1" and actor.signed_in and path != "/posts"
+    selected = SELECT if asked else ()
     made: tuple[PostCard, ...] = ()
     if path == "/posts":
         found = await pages.posts(reads, actor, wanted, limit=PAGE, cursor=cursor)
@@ -118,7 +127,12 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
         query=query,
         cards=shown,
         posts=made,
-        next_href=query.href(("cursor", found.next_cursor)) if found.next_cursor else None,
+        next_href=query.href(*selected, ("cursor", found.next_cursor)) if found.next_cursor else None,
+        selecting=bool(selected),
+        select_href=query.href(*(() if selected else SELECT))
+        if actor.signed_in and path != "/posts"
+        else None,
+        targets=await _targets(request, actor) if selected else (),
         applied=query.applied(),
         chips=query.chips(actor.signed_in),
         choices=_choices(path),
@@ -128,6 +142,13 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
         atom_href=f"{'/images' if path == '/posts' else path}/feed.atom{atom_query}",
     )
     return render(request, "images/list.html", context, block="results")
+
+
+async def _targets(request: Request, actor: Actor) -> tuple[tuple[str, str], ...]:
+    """Collections into which chosen pictures can be put."""
+    async with state_of(request).database.reading() as session:
+        offers = await bookmarks.offers(session, actor, kind=Kind.IMAGE, subject_id=0)
+    return tuple((str(one.id), one.name) for one in offers if not one.tags)
 
 
 def _choices(path: str) -> Choices:

@@ -13,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.catalog.tables import Tag
+from civitas.domains.gallery import policy
 from civitas.domains.gallery.feeds import looking
 from civitas.domains.gallery.feeds.tables import HiddenThing
+from civitas.domains.gallery.tables import Image, Post
 from civitas.kit.errors import Conflict, NotFound
 
 MOST: Final = 2000
@@ -35,6 +37,41 @@ async def hide_image(session: AsyncSession, actor: Actor, *, image_id: int) -> N
     person = actor.require(Scope.SOCIAL_WRITE)
     await looking.at(session, actor, image_id=image_id)
     await _hide(session, person, "image", image_id)
+
+
+async def hide_images(session: AsyncSession, actor: Actor, *, image_ids: Sequence[int]) -> list[int]:
+    """Never show these pictures to the actor again, those of them that they may see; which those are.
+
+    Raises Conflict (`too_many_hidden`).
+    """
+    person = actor.require(Scope.SOCIAL_WRITE)
+    seen = await session.scalars(
+        select(Image.id)
+        .join(Post, Post.id == Image.post_id)
+        .where(Image.id.in_(image_ids), policy.visible_to(actor), policy.posts_visible_to(actor))
+        .order_by(Image.id)
+    )
+    found = list(seen)
+    await _require_room(session, person, "image", len(found))
+    if found:
+        await session.execute(
+            insert(HiddenThing)
+            .values([{"person_id": person, "kind": "image", "subject_id": one} for one in found])
+            .on_conflict_do_nothing()
+        )
+    return found
+
+
+async def show_images(session: AsyncSession, actor: Actor, *, image_ids: Sequence[int]) -> None:
+    """Show hidden pictures again; nothing happens to those that were not hidden."""
+    person = actor.require(Scope.SOCIAL_WRITE)
+    await session.execute(
+        delete(HiddenThing).where(
+            HiddenThing.person_id == person,
+            HiddenThing.kind == "image",
+            HiddenThing.subject_id.in_(image_ids),
+        )
+    )
 
 
 async def hide_tag(session: AsyncSession, actor: Actor, *, name: str) -> int:
@@ -74,18 +111,22 @@ async def all_of(session: AsyncSession, actor: Actor) -> Sequence[Hidden]:
 
 
 async def _hide(session: AsyncSession, person: int, kind: str, subject_id: int) -> None:
-    count = await session.scalar(
-        select(func.count()).where(HiddenThing.person_id == person, HiddenThing.kind == kind)
-    )
-    if (count or 0) >= MOST:
-        raise Conflict(
-            f"You can hide at most {MOST} of these; show some again first.", code="too_many_hidden"
-        )
+    await _require_room(session, person, kind, 1)
     await session.execute(
         insert(HiddenThing)
         .values(person_id=person, kind=kind, subject_id=subject_id)
         .on_conflict_do_nothing()
     )
+
+
+async def _require_room(session: AsyncSession, person: int, kind: str, more: int) -> None:
+    count = await session.scalar(
+        select(func.count()).where(HiddenThing.person_id == person, HiddenThing.kind == kind)
+    )
+    if (count or 0) + more > MOST:
+        raise Conflict(
+            f"You can hide at most {MOST} of these; show some again first.", code="too_many_hidden"
+        )
 
 
 async def _show(session: AsyncSession, person: int, kind: str, subject_id: int) -> None:

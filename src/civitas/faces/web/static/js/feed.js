@@ -37,6 +37,8 @@ class Feed {
       },
       { passive: true },
     );
+    grid.addEventListener("feed:whole", () => this.all());
+    grid.addEventListener("feed:gone", ({ target }) => this.drop(target));
     // Before the list is kept for Back, whole.
     addEventListener("pagehide", () => this.all(), { capture: true });
   }
@@ -107,6 +109,18 @@ class Feed {
       cell.shown = true;
       next = cell.node;
     }
+    queueMicrotask(() => (this.busy = false));
+  }
+
+  /** A cell is gone for good: those after it close up. */
+  drop(node) {
+    const at = this.cells.findIndex((cell) => cell.node === node);
+    if (at < 0) return;
+    this.cells.splice(at, 1);
+    this.all();
+    this.busy = true;
+    node.remove();
+    this.place(this.cells, true);
     queueMicrotask(() => (this.busy = false));
   }
 
