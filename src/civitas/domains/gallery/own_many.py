@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -108,7 +108,7 @@ async def restore(session: AsyncSession, actor: Actor, *, image_ids: Sequence[in
 
 
 async def _own(
-    session: AsyncSession, actor: Actor, image_ids: Sequence[int], *further: object
+    session: AsyncSession, actor: Actor, image_ids: Sequence[int], *further: ColumnElement[bool]
 ) -> Sequence[Image]:
     person = actor.require(Scope.MEDIA_WRITE)
     found = await session.scalars(

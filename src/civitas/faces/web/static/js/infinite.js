@@ -40,6 +40,7 @@ async function more(box) {
     const items = [...($("[data-items]", next)?.children ?? [])];
     const first = items[0];
     const count = append(box, items, $("[data-load-more]", next));
+    box.dispatchEvent(new CustomEvent("feed:grew", { bubbles: true }));
     announce(count ? `${count} more loaded` : "Nothing more");
     if (focused) $("a, button", first ?? box)?.focus({ preventScroll: true });
     watch(box);
