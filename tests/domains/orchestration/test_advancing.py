@@ -22,6 +22,7 @@ from tests.factories.workflows import (
 )
 
 from civitas.domains.orchestration.errors import BadTemplate
+from civitas.domains.orchestration.templates import StepTemplate
 from civitas.domains.orchestration.types import Status
 
 
@@ -213,18 +214,69 @@ async def test_a_turn_that_fails_ends_the_loop(session: AsyncSession) -> None:
 
 
 @pytest.mark.parametrize("count", [101, -1, "many", None])
-async def test_loops_that_cannot_be_gone_through_fail_with_a_reason(
+async def test_loops_that_cannot_be_gone_through_are_refused_or_fail_with_a_reason(
     session: AsyncSession, count: object
 ) -> None:
     actor = await submitter(session)
-    loop = {
-        "for": {**ref("$arguments", "n"), "as": "n"},
-        "template": {"$type": "echo", "input": {"message": "x"}},
-    }
-    id = await run(session, actor, step("repeat", loop), arguments={"n": count})
+
+    def loop(source: dict[str, str]) -> dict[str, object]:
+        inner = {"$type": "echo", "input": {"message": "x"}}
+        return {"for": {**source, "as": "n"}, "template": inner}
+
+    with pytest.raises(BadTemplate) as refused:
+        await run(session, actor, step("repeat", loop(ref("$arguments", "n"))), arguments={"n": count})
+    assert list(refused.value.fields) == ["steps[0].input.for"]
+    said = step("echo", {"message": "x"}, "said", notes={"n": count})
+    id = await run(session, actor, said, step("repeat", loop(ref("said", "metadata.n"))))
     found = await look(session, actor, id)
-    assert (found.status, found.steps[0].reason) == (Status.FAILED, "reference_unresolved")
-    assert found.steps[0].warnings
+    assert (found.status, found.steps[1].reason) == (Status.FAILED, "reference_unresolved")
+    assert found.steps[1].warnings
+
+
+@pytest.mark.parametrize(
+    ("given", "where"),
+    [
+        (step("promptEnhancement", {"ecosystem": "sd1", "prompt": ref("$arguments", "list")}), "prompt"),
+        (step("convertImage", {"image": ref("$arguments", "number"), "output": {}}), "image"),
+        (
+            step(
+                "imageUpscaler",
+                {"image": "https://a.example/b.png", "numberOfRepeats": ref("$arguments", "text")},
+            ),
+            "numberOfRepeats",
+        ),
+        (
+            step(
+                "repeat",
+                {
+                    "for": {**ref("$arguments", "list"), "as": "one"},
+                    "template": {"$type": "echo", "input": {"message": ref("one", "deep")}},
+                },
+            ),
+            "template.input.message",
+        ),
+        (
+            step(
+                "repeat",
+                {
+                    "for": {**ref("$arguments", "list"), "as": "one"},
+                    "template": {"$type": "echo", "input": {"message": ref("one", "none")}},
+                },
+            ),
+            "template.input",
+        ),
+    ],
+)
+async def test_arguments_of_a_wrong_kind_are_refused_when_they_are_submitted(
+    session: AsyncSession, given: StepTemplate, where: str
+) -> None:
+    actor = await submitter(session)
+    before = await purse(session, actor)
+    told = {"list": [{"deep": 1}], "number": 7, "text": "twice"}
+    with pytest.raises(BadTemplate) as refused:
+        await run(session, actor, echo("fine"), given, arguments=told)
+    assert list(refused.value.fields) == [f"steps[1].input.{where}"]
+    assert await purse(session, actor) == before
 
 
 async def test_what_references_lead_to_is_held_against_the_schema(session: AsyncSession) -> None:
@@ -233,22 +285,24 @@ async def test_what_references_lead_to_is_held_against_the_schema(session: Async
     id = await run(
         session,
         actor,
+        step("echo", {"message": "x"}, "said", notes={"n": 2, "far": {"too": [{"much": {"a": "lot"}}]}}),
         step(
             "repeat",
             {
-                "for": {**ref("$arguments", "n"), "as": "n"},
+                "for": {**ref("said", "metadata.n"), "as": "n"},
                 "template": {"$type": "echo", "input": {"message": ref("n", "")}},
             },
             "loop",
         ),
         step(
-            "promptEnhancement", {"ecosystem": "sd1", "prompt": ref("$arguments", "far.too[0].much")}, "paid"
+            "promptEnhancement",
+            {"ecosystem": "sd1", "prompt": ref("said", "metadata.far.too[0].much")},
+            "paid",
         ),
-        arguments={"n": 2, "far": {"too": [{"much": {"a": "lot"}}]}},
     )
     found = await look(session, actor, id)
     assert found.status is Status.FAILED
-    loop, paid = found.steps
+    _, loop, paid = found.steps
     assert (loop.reason, paid.reason) == ("invalid_input", "invalid_input")
     assert "input.message: Must be text" in loop.turns[0].warnings[0]
     assert "input.prompt: Must be text" in paid.warnings[0]

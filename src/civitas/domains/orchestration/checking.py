@@ -10,14 +10,16 @@ from typing import Final
 import orjson
 
 from civitas.domains.buzz.types import COLOURS
-from civitas.domains.orchestration import kinds, references
+from civitas.domains.orchestration import arguments, kinds, references
+from civitas.domains.orchestration.arguments import MOST_TURNS
 from civitas.domains.orchestration.delivering import addresses
 from civitas.domains.orchestration.errors import BadTemplate
 from civitas.domains.orchestration.templates import StepTemplate, Template
 from civitas.domains.orchestration.types import Level
 
+__all__ = ["MOST_TURNS", "Checked", "check", "size"]
+
 MOST_STEPS: Final = 100
-MOST_TURNS: Final = 100
 MOST_TAGS, LONGEST_TAG = 10, 200
 MOST_CALLBACKS: Final = 10
 MOST_RETRIES: Final = 10
@@ -71,6 +73,9 @@ def check(template: Template) -> Checked:
         )
         faults.update(wiring.faults)
         needs.append(wiring.needs)
+        top = f"steps[{place}]."
+        if not any(where.startswith(top) for where in faults):
+            faults.update(arguments.faults(step.type, step.input, f"{top}input", template.arguments))
     if faults:
         raise BadTemplate(dict(list(faults.items())[:MOST_FAULTS]))
     return Checked(tuple(names), tuple(needs))

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.orchestration import cancelling, maturing, references, repricing
+from civitas.domains.orchestration import arguments, cancelling, maturing, references, repricing
 from civitas.domains.orchestration.advancing import go_on
 from civitas.domains.orchestration.cancelling import own
 from civitas.domains.orchestration.checking import LARGEST_NOTES, LONGEST_TAG, MOST_TAGS, size
@@ -155,8 +155,9 @@ async def _new_input(session: AsyncSession, run: Run, step: WorkflowStep, input:
         input=checked.value,
         arguments=run.workflow.arguments,
     )
-    if wiring.faults:
-        raise BadTemplate(wiring.faults)
+    wrong = wiring.faults or dict(arguments.faults(step.type, checked.value, "input", run.workflow.arguments))
+    if wrong:
+        raise BadTemplate(wrong)
     await _withdraw(session, run, step)
     step.input, step.needs, step.resolved, step.terms = (
         checked.value,

@@ -22,18 +22,23 @@ def trouble(step: WorkflowStep, resolved: Mapping[str, Any]) -> str | None:
     """
     if step.parent_id is None and not any(True for _ in references.find(step.input, "")):
         return None
-    given: Any = _veiled(dict(resolved))
-    schema = published().steps[step.type].input
-    if schema.get("type") == "string":
+    found = problems(step.type, resolved, at="input")
+    if not found:
+        return None
+    told = "; ".join(f"{where}: {what.rstrip('.')}" for where, what in list(found.items())[:MOST_TOLD])
+    return f"What the references of this step lead to is not what it takes: {told}."
+
+
+def problems(type: str, input: Mapping[str, Any], *, at: str) -> Mapping[str, str]:
+    """What is wrong with an input by its schema, by the path of the field; nothing for a type that is not published."""
+    steps = published().steps
+    if type not in steps:
+        return {}
+    given: Any = _veiled(dict(input))
+    if steps[type].input.get("type") == "string":
         # Inside, an input that is a bare text is an object.
         given = given.get(SOURCE)
-    found = checking.step_input(step.type, given, at="input")
-    if not found.problems:
-        return None
-    told = "; ".join(
-        f"{where}: {what.rstrip('.')}" for where, what in list(found.problems.items())[:MOST_TOLD]
-    )
-    return f"What the references of this step lead to is not what it takes: {told}."
+    return checking.step_input(type, given, at=at).problems
 
 
 def _veiled(value: Any) -> Any:
