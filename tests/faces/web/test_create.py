@@ -290,6 +290,56 @@ async def test_what_did_not_come_out_is_tried_again_and_what_did_leads_on(
         assert steps[0].input == steps[1].input
 
 
+async def test_its_maker_calls_a_picture_more_mature_and_never_milder(client: Client, maker: Maker) -> None:
+    workflow, (blob,) = await _made(client, maker)
+    async with client.house.database.unit() as session:
+        (await session.get_one(MediaBlob, blob)).nsfw_level = "pg13"
+    card = (await client.page("/create")).text
+    assert "Rated PG-13" in card
+    offered = re.search(rf'id="level-{blob}".*?</select>', card, re.DOTALL)
+    assert offered is not None and re.findall(r'value="(\w+)"', offered[0]) == ["r", "x", "xxx"]
+    there = f"/create/generations/{workflow}/level"
+    assert (await client.submit(there, blob=blob, level="x")).status_code == 303
+    milder = await client.submit(there, blob=blob, level="pg")
+    other = await client.submit(there, blob="Z" * 26, level="x")
+    assert (milder.status_code, other.status_code) == (403, 404)
+    async with client.house.database.reading() as session:
+        assert (await session.get_one(MediaBlob, blob)).nsfw_level == "x"
+
+
+async def test_a_control_net_with_its_picture_is_prepared_and_comes_back(
+    client: Client, maker: Maker
+) -> None:
+    async with client.house.database.unit() as session:
+        _, (net,) = await make_published_model(
+            session, type="Controlnet", name="Edges", version={"base_model": "SD 1.5"}
+        )
+    drawn = io.BytesIO()
+    Picture.new("RGB", (64, 64), "red").save(drawn, "PNG")
+    await client.page("/create/source")
+    sent = await client.post(
+        "/create/source",
+        data={"what": "control"},
+        files={"picture": ("a.png", drawn.getvalue(), "image/png")},
+    )
+    page = (await client.page(sent.headers["location"])).text
+    image = re.search(r'name="control_image"\s+value="([0-9A-Z]{26})"', page)
+    assert image is not None
+    wanted = {"control": net, "control_image": image[1], "control_kind": "canny", "control_weight": "0.8"}
+    assert (await client.submit("/create", **form(maker, **wanted))).status_code == 303
+    async with client.house.database.reading() as session:
+        rows = (await session.scalars(select(WorkflowStep).order_by(WorkflowStep.position))).all()
+        workflow = (await session.scalars(select(Workflow))).one()
+    assert [row.type for row in rows] == ["preprocessImage", "textToImage"]
+    (entry,) = rows[1].input["controlNets"]
+    assert (entry["weight"], entry["image"]["$ref"]) == (0.8, "control")
+    again = (await client.page("/create", **{"from": workflow.id})).text
+    assert "Edges" in again and re.search(rf'name="control_image"\s+value="{image[1]}"', again)
+    alone = await client.submit("/create", **form(maker, control=net))
+    assert alone.status_code == 400 and "Choose the picture that the ControlNet follows" in alone.text
+    assert (await client.page(f"/create?version={net}")).text.count(f'value="{net}"') >= 1
+
+
 async def test_a_picture_is_made_larger_when_its_cost_was_seen(client: Client, maker: Maker) -> None:
     workflow, (blob,) = await _made(client, maker)
     page = (await client.page("/create/larger", blob=blob, **{"from": workflow})).text

@@ -11,7 +11,9 @@ from tests.factories.accounts import make_person
 from tests.factories.feeds import make_image
 from tests.factories.http import Client
 
+from civitas.domains.gallery import image_tags
 from civitas.domains.gallery.feeds.tables import HiddenThing, Reaction, SeenImages
+from civitas.domains.gallery.tables import Image
 from civitas.kit import clock
 
 
@@ -99,6 +101,24 @@ async def test_hiding_and_undoing(client: Client) -> None:
     assert shown((await client.page("/images")).text) == []
     async with client.house.database.reading() as session:
         assert (await session.scalars(select(HiddenThing.kind))).all() == []
+
+
+async def test_automatic_tags_are_said_to_be_and_can_be_taken_away(client: Client) -> None:
+    _, (image, _) = await hang(client, 2)
+    async with client.house.database.unit() as session:
+        await image_tags.name_by_machine(session, image_id=image, tags={"boat": 90})
+        owner = await session.scalar(select(Image.person_id).where(Image.id == image))
+        viewer = await make_person(session)
+    assert "automatic" in (await client.page(f"/images/{image}")).text
+    await client.sign_in(viewer)
+    answer = await client.submit(f"/images/{image}/tag", name="boat", value="1")
+    assert answer.status_code == 303
+    page = (await client.page(f"/images/{image}")).text
+    assert "boat does not fit" in page and "Take boat away" not in page
+    await client.sign_in(owner)
+    assert "Take boat away" in (await client.page(f"/images/{image}")).text
+    await client.submit(f"/images/{image}/tag", name="boat", value="-1")
+    assert "automatic" not in (await client.page(f"/images/{image}")).text
 
 
 async def test_what_was_seen_is_left_out_where_that_is_asked(client: Client) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -98,6 +98,30 @@ async def vote(session: AsyncSession, actor: Actor, *, image_id: int, tag: str, 
     return score
 
 
+async def name_by_machine(session: AsyncSession, *, image_id: int, tags: Mapping[str, int]) -> None:
+    """Let a picture carry what a machine saw in it, with how sure it was, of 100; names that nobody may use are left out."""
+    sure: dict[str, int] = {}
+    for name, share in tags.items():
+        try:
+            folded = tagging.fold_tags([name])
+        except Invalid:
+            continue
+        sure |= {one: max(share, sure.get(one, 0)) for one in folded}
+    if not sure:
+        return
+    await _carry(session, image_id, list(sure), source="machine", hidden=False)
+    for name, share in sure.items():
+        await session.execute(
+            update(ImageTag)
+            .where(
+                ImageTag.image_id == image_id,
+                ImageTag.source == "machine",
+                ImageTag.tag_id.in_(select(Tag.id).where(Tag.name == name)),
+            )
+            .values(confidence=share)
+        )
+
+
 async def of_images(
     session: AsyncSession, actor: Actor, image_ids: Sequence[int]
 ) -> dict[int, list[Carried]]:
@@ -144,12 +168,26 @@ async def _count(session: AsyncSession, image_id: int, tag_id: int) -> int:
         .scalar_subquery()
     )
     row = ImageTag.image_id == image_id, ImageTag.tag_id == tag_id
+    # What a machine named goes when the picture's own maker says so.
+    disowned = (
+        select(ImageTagVote.tag_id)
+        .join(Image, Image.id == ImageTagVote.image_id)
+        .where(
+            ImageTagVote.image_id == image_id,
+            ImageTagVote.tag_id == tag_id,
+            ImageTagVote.person_id == Image.person_id,
+            ImageTagVote.vote < 0,
+        )
+        .exists()
+    )
     score = await session.scalar(
         update(ImageTag)
         .where(*row)
         .values(
             score=total,
-            hidden=((ImageTag.source == "votes") & (total < RISES_AT)) | (total <= FALLS_AT),
+            hidden=((ImageTag.source == "votes") & (total < RISES_AT))
+            | (total <= FALLS_AT)
+            | ((ImageTag.source == "machine") & disowned),
         )
         .returning(ImageTag.score)
     )

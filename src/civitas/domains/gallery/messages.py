@@ -35,3 +35,17 @@ class TakeMade:
     post_id: int
     workflow_id: str
     blob_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookAtImage:
+    """Let connected agents say what is in a picture."""
+
+    image_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class HearOfImage:
+    """Note what an agent saw in a picture."""
+
+    workflow_id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -16,13 +17,22 @@ from civitas.domains.accounts.types import BLOCKED, PG, PG13, XXX, R, X
 from civitas.domains.blobs.digests import digest_stream
 from civitas.domains.blobs.tables import Blob
 from civitas.domains.blobs.types import Limits
-from civitas.domains.gallery import post_publishing, posting, posting_made, processing
-from civitas.domains.gallery.messages import ProcessImage, RemoveVariants, ShowPost, TakeMade
+from civitas.domains.gallery import post_publishing, posting, posting_made, processing, sight
+from civitas.domains.gallery.messages import (
+    HearOfImage,
+    LookAtImage,
+    ProcessImage,
+    RemoveVariants,
+    ShowPost,
+    TakeMade,
+)
 from civitas.domains.gallery.processing import Decoded, media_key, original_key
 from civitas.domains.gallery.tables import Image
+from civitas.domains.orchestration.blobs import new_key
 from civitas.infra.imaging.metadata import read as read_recipe
 from civitas.infra.imaging.port import ORIGINAL, Imaging, Processed
 from civitas.infra.media import moving, sniffing
+from civitas.infra.media.arrived import Arrived
 from civitas.infra.media.intake import Intake
 from civitas.infra.media.moving import Moved, Moving
 from civitas.infra.queue.context import TaskContext
@@ -249,3 +259,30 @@ async def take_made(message: TakeMade, context: TaskContext) -> None:
         spare = await posting_made.taken(session, message, wanted, upload_id=upload_id, digests=digests)
     if spare is not None:
         await store.delete(spare)
+
+
+@handles(LookAtImage, queue="media", attempts=4)
+async def look_at_image(message: LookAtImage, context: TaskContext) -> None:
+    """Lend a copy of the picture to the agents that say what is in it."""
+    async with context.reading() as session:
+        questions = await sight.asked(session)
+        found = await sight.seeable(session, image_id=message.image_id)
+    if found is None or not questions:
+        return
+    store, key = context.port(Store), new_key()
+    body = b"".join([chunk async for chunk in store.chunks(found.storage_key)])
+    await store.put(key, body, found.media_type)
+    lent = Arrived(key, "image", found.media_type, len(body), hashlib.sha256(body).digest())
+    try:
+        async with context.unit() as session:
+            await sight.ask(session, image_id=message.image_id, picture=lent, questions=questions)
+    except BaseException:
+        await store.delete(key)
+        raise
+
+
+@handles(HearOfImage, queue="media", attempts=4)
+async def hear_of_image(message: HearOfImage, context: TaskContext) -> None:
+    """Note what an agent saw."""
+    async with context.unit() as session:
+        await sight.answered(session, workflow_id=message.workflow_id)

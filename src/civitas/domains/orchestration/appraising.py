@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.wire.jobs import MediaKind
-from civitas.domains.accounts.types import Actor
+from civitas.domains.accounts.types import SYSTEM_ID, Actor
 from civitas.domains.buzz.economy import economy
 from civitas.domains.buzz.memberships.entitlements import Entitlements
 from civitas.domains.orchestration import blobs, inputs, measuring, pricing, references, resources
@@ -106,8 +106,14 @@ async def appraise(
     for item, kind, airs, mediums in zip(items, kinds_of, named, media, strict=True):
         here = [facts[medium.value] for medium in mediums if medium.value in facts]
         complete = len(here) == len(mediums)
-        made.append(_appraised(item, kind, _used(airs, found), here, complete, member))
+        one = _appraised(item, kind, _used(airs, found), here, complete, member)
+        made.append(one if actor.id != SYSTEM_ID else _free(one))
     return made
+
+
+def _free(one: Appraisal) -> Appraisal:
+    """What the site itself asks for costs nothing."""
+    return replace(one, price=0, factors={}, fixed={}, fees={})
 
 
 def _used(named: Sequence[Named], found: Mapping[int, Resource]) -> list[Resource]:

@@ -12,6 +12,7 @@ from civitas.domains.accounts.types import Actor
 from civitas.domains.gallery import posting_made
 from civitas.domains.orchestration import cancelling, editing
 from civitas.domains.orchestration.editing import Change
+from civitas.domains.orchestration.media import rating
 from civitas.domains.studio import again, made
 from civitas.domains.studio.made import FAVOURITE
 from civitas.faces.http.media_links import links_of
@@ -72,6 +73,19 @@ async def release(request: Request, member: Member, workflow_id: str) -> Respons
     async with state_of(request).database.unit() as session:
         await editing.update(session, member, workflow_id, change=Change(allow_mature=True))
     return await _card(request, member, workflow_id, "It was paid with yellow Buzz, and is shown now.")
+
+
+@router.post("/{workflow_id}/level")
+async def level(request: Request, member: Member, workflow_id: str) -> Response:
+    """Call one of its pictures more mature than it was rated; only moderators make it milder."""
+    form = await forms.read(request)
+    async with state_of(request).database.unit() as session:
+        found = await made.one(session, member, workflow_id[:64])
+        blob = form.get("blob")
+        if blob not in {one.blob_id for one in found.pictures}:
+            raise NotFound("This picture is not among those that were made.", code="blob_not_found")
+        await rating.rate(session, member, blob_id=blob, level=form.get("level"), reason="Its owner's word.")
+    return await _card(request, member, workflow_id, "Noted. It counts as that from now on.")
 
 
 @router.post("/{workflow_id}/remove")

@@ -16,6 +16,7 @@ from civitas.faces.http.state import state_of
 from civitas.kit import clock
 
 SMALL: Final = 256
+LEVELS: Final = {"pg": "PG", "pg13": "PG-13", "r": "R", "x": "X", "xxx": "XXX"}
 STATES: Final = {
     Status.UNASSIGNED: "Waits for its turn",
     Status.PREPARING: "The models are fetched",
@@ -42,6 +43,10 @@ class ShotView:
     # Others near to it, and the same one larger.
     as_near: str
     as_larger: str
+    blob_id: str
+    # How mature it is rated, in words, and the levels that its owner may call it instead: stricter ones only.
+    rated: str
+    stricter: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,17 @@ def _shot(made: Made, generation: Generation, links: MediaLinks) -> ShotView:
         as_near=f"/create?from={generation.id}&near={made.blob_id}",
         as_larger=f"/create/larger?blob={made.blob_id}&from={generation.id}",
         as_seed=f"/create?from={generation.id}&seed={made.seed if made.seed is not None else ''}",
+        blob_id=made.blob_id,
+        rated=LEVELS.get(made.level, "Not rated yet"),
+        stricter=_stricter(made.level),
     )
+
+
+def _stricter(level: str) -> tuple[tuple[str, str], ...]:
+    """What an owner may say: anything above what is known; of what nobody rated that it is mature."""
+    names = list(LEVELS)
+    after = names.index(level) if level in names else names.index("pg13")
+    return tuple((name, LEVELS[name]) for name in names[after + 1 :])
 
 
 def _filename(made: Made, generation: Generation) -> str:

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from civitas.contracts.subjects import Subject
 from civitas.domains.accounts import following
 from civitas.domains.accounts.types import Actor, Relation
+from civitas.domains.gallery import image_tags
 from civitas.domains.gallery.feeds import cards, hiding, looking, reactions, seeing
 from civitas.domains.gallery.feeds.reactions import Feeling
 from civitas.faces.http.csrf import CheckedForm
@@ -110,6 +111,19 @@ async def hide_tag(
     await (hiding.hide_tag if on else hiding.show_tag)(session, actor, name=name)
     said = f"Pictures with #{name} are hidden." if on else f"Pictures with #{name} are shown again."
     return redirect(request, "/images", text=said)
+
+
+@router.post("/images/{image_id:int}/tag")
+async def vote_tag(
+    request: Request, actor: Member, session: Unit, image_id: ImageId, name: Annotated[str, Form(max_length=60)],
+    value: Annotated[int, Form(ge=-1, le=1)],
+) -> Response:  # fmt: skip
+    """Vote a tag of a picture up or down, take the vote back, or propose one; a maker's own no takes an automatic one away."""
+    await take(request, "write")
+    await image_tags.vote(session, actor, image_id=image_id, tag=name, value=value)
+    return redirect(
+        request, f"/images/{image_id}#tags", text="Noted." if value else "Your vote is taken back."
+    )
 
 
 @router.post("/images/seen")

@@ -10,26 +10,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts import maturity
 from civitas.contracts.maturity import Making, Ruling
 from civitas.contracts.wire.jobs import MediaKind
 from civitas.domains.accounts import audit as staff_log
-from civitas.domains.accounts.types import SYSTEM, SYSTEM_ID, Actor, Scope
-from civitas.domains.orchestration import blobs, inputs, kinds, submitting
+from civitas.domains.accounts.types import Actor, Scope
+from civitas.domains.orchestration import asking, blobs, inputs, kinds
 from civitas.domains.orchestration.blobs import BlobFacts
 from civitas.domains.orchestration.media.messages import RATES
 from civitas.domains.orchestration.media.reading import stem, unknown
 from civitas.domains.orchestration.media_tables import MediaBlob
-from civitas.domains.orchestration.tables import Job, Workflow, WorkflowStep
-from civitas.domains.orchestration.templates import StepTemplate, Template
+from civitas.domains.orchestration.tables import Job, WorkflowStep
+from civitas.domains.orchestration.templates import StepTemplate
 from civitas.domains.orchestration.types import Level
-from civitas.kit import clock, paging
+from civitas.kit import paging
 from civitas.kit.errors import Forbidden, Invalid
 from civitas.kit.paging import Page
-from civitas.kit.sql import statements
 
 CLASSIFIER: Final = "mediaRating"
 _QUESTIONS: Final = (
@@ -40,7 +39,6 @@ _QUESTIONS: Final = (
     "includeFaceRecognition",
     "includeHumanRecognition",
 )
-_SERVED = text(statements("civitas.domains.orchestration", "submitting.sql")["served"])
 
 
 async def by_rule(session: AsyncSession, blob: MediaBlob) -> Ruling:
@@ -76,31 +74,23 @@ async def _sources(session: AsyncSession, step_type: str, given: dict[str, Any])
 
 async def classifiers(session: AsyncSession, *, live_for_s: float = 60) -> bool:
     """Whether an agent that rates pictures is connected: it was heard of within `live_for_s` seconds."""
-    asked = {"capabilities": [CLASSIFIER], "live": live_for_s, "now": clock.now()}
-    return bool((await session.scalars(_SERVED, asked)).all())
+    return bool(await asking.served(session, CLASSIFIER, live_for_s=live_for_s))
 
 
 async def ask(session: AsyncSession, *, blob_id: str) -> str:
     """Let an agent look at an output; `answered` hears what it saw. The workflow is the site's own and costs nothing."""
     step = StepTemplate(CLASSIFIER, {"image": blob_id, **dict.fromkeys(_QUESTIONS, False)})
-    template = Template(steps=(step,), notes={RATES: blob_id}, allow_mature=True)
-    return await submitting.submit(session, SYSTEM, template)
+    return await asking.ask(session, step, about={RATES: blob_id})
 
 
 async def answered(session: AsyncSession, *, workflow_id: str) -> None:
     """Record what an agent saw. When it saw nothing (it failed), the output stays unrated."""
-    row = (
-        await session.execute(
-            select(Workflow.notes, WorkflowStep.output)
-            .join(WorkflowStep, WorkflowStep.workflow_id == Workflow.id)
-            .where(Workflow.id == workflow_id, Workflow.person_id == SYSTEM_ID)
-        )
-    ).first()
-    blob_id = row.notes.get(RATES) if row else None
+    said = await asking.answer(session, workflow_id=workflow_id)
+    blob_id = said.about.get(RATES) if said else None
     blob = await session.get(MediaBlob, blob_id) if isinstance(blob_id, str) else None
-    if row is None or blob is None or not isinstance(row.output, dict):
+    if said is None or blob is None:
         return
-    seen, rule = row.output, await by_rule(session, blob)
+    seen, rule = said.output, await by_rule(session, blob)
     level = maturity.stricter(rule.level, seen.get("nsfwLevel"))
     blocked = str(seen.get("blockedReason") or "blocked")[:200] if seen.get("isBlocked") else rule.blocked
     await blobs.examined(
