@@ -218,6 +218,12 @@ class StripeServer(_Server):
         self.refunds.append(made)
         return 200, made
 
+    def send_back(self, refund: dict[str, Any]) -> dict[str, Any]:
+        """The payer's bank does not take a refund; the event of it."""
+        refund["status"] = "failed"
+        self.intents[refund["payment_intent"]]["latest_charge"]["amount_refunded"] -= refund["amount"]
+        return self.event("refund.failed", refund)
+
     def pay(self, session_id: str) -> dict[str, Any]:
         """Somebody pays a session with a good card; the event of it."""
         session = self.sessions[session_id]

@@ -13,6 +13,7 @@ from civitas.app import wiring
 from civitas.app.secrets import instance_secret
 from civitas.contracts.site import SiteInfo
 from civitas.domains.buzz.buying.codes import CodeKey
+from civitas.domains.buzz.earning import house_adverts
 from civitas.domains.buzz.economy import economy
 from civitas.domains.catalog import base_models
 from civitas.domains.community.notifications.digests import DigestKey
@@ -153,6 +154,7 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
         base_models.use(base_models.load(settings.catalog.extra_base_models))
     addresses.use(settings.callbacks.development_hosts)
     economy.use(economy.load(settings.buzz.economy) if settings.buzz.economy is not None else None)
+    house_adverts.use(house_adverts.load(settings.adverts.file) if settings.adverts.file is not None else ())
     tools.use(settings.gallery.extra_tools)
     blocking.use(prompt_rules.load(settings.studio.prompt_rules))
     secret = instance_secret(settings)

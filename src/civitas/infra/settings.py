@@ -150,6 +150,16 @@ class BuzzSettings(BaseModel):
     )
 
 
+class AdvertSettings(BaseModel):
+    """Adverts of the house."""
+
+    file: Path | None = Field(
+        default=None,
+        description="A TOML file of your own adverts (`[[adverts]]` with key, title, text, link, picture, alt, start, until), "
+        "shown below lists to people without a membership, who earn Blue Buzz by seeing them. Empty: there are none.",
+    )
+
+
 class StudioSettings(BaseModel):
     """What people make on site."""
 
@@ -178,6 +188,7 @@ class Settings(BaseSettings):
     imaging: ImagingSettings = Field(default_factory=ImagingSettings)
     catalog: CatalogSettings = Field(default_factory=CatalogSettings)
     buzz: BuzzSettings = Field(default_factory=BuzzSettings)
+    adverts: AdvertSettings = Field(default_factory=AdvertSettings)
     studio: StudioSettings = Field(default_factory=StudioSettings)
     payments: PaymentSettings = Field(default_factory=PaymentSettings)
     payouts: PayoutSettings = Field(default_factory=PayoutSettings)

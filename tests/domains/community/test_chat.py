@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from psycopg import AsyncConnection
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection as Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_for, make_actor, make_follow, make_person
@@ -15,7 +15,7 @@ from tests.factories.community import make_article, make_writer
 from civitas.domains.accounts.tables import StaffAction
 from civitas.domains.accounts.types import Actor, Role
 from civitas.domains.community.chat import links, messages, reading, reports, rooms, tasks, words
-from civitas.domains.community.chat.tables import ChatMessage, ChatRoom
+from civitas.domains.community.chat.tables import ChatMember, ChatMessage, ChatRoom
 from civitas.domains.community.chat.types import Member
 from civitas.infra.db.readpool import BoundReads
 from civitas.infra.queue.context import TaskContext
@@ -247,3 +247,32 @@ def test_messages_are_little_markdown(content: str, absent: tuple[str, ...]) -> 
 def test_addresses_become_links() -> None:
     html = words.html("see https://x.example/a?b=1&c=2 now")
     assert '<a href="https://x.example/a?b=1&amp;c=2" rel="nofollow ugc noopener">' in html
+
+
+async def test_the_menu_counts_rooms_with_something_unread_by_others(
+    session: AsyncSession, connection: Connection
+) -> None:
+    ana, ben, room = await pair(session)
+    eve = await make_actor(session)
+    group = await rooms.open_room(session, eve, people=[ana.require(), ben.require()], name="Three")
+    for who in (ana, ben):
+        await rooms.answer(session, who, room_id=group.id, state=Member.JOINED)
+    reads = await bound(connection)
+    people = [ana.require(), ben.require(), eve.require()]
+
+    async def counts() -> list[int]:
+        found = await reading.unread_of(reads, people)
+        return [found[person] for person in people]
+
+    assert await counts() == [0, 0, 0]
+    for _ in range(2):
+        await messages.say(session, ana, room_id=room.id, content="Hello")
+    await messages.say(session, eve, room_id=group.id, content="Hello all")
+    assert await counts() == [1, 2, 0], "rooms are counted, not messages, and never one's own words"
+    # What a blocked person says is not shown, so it is not counted either.
+    await make_follow(session, ben.require(), eve.require(), "block")
+    assert await counts() == [1, 1, 0]
+    await session.execute(update(ChatMember).where(ChatMember.room_id == room.id).values(muted=True))
+    assert await counts() == [1, 0, 0]
+    await messages.read_to(session, ana, room_id=group.id, message_id=2**62)
+    assert await counts() == [0, 0, 0]

@@ -28,15 +28,16 @@ from tests.factories.payment_servers import (
 )
 from tests.factories.programme import SCORE, make_member, make_withdrawal
 
-from civitas.contracts.payments import Mode, Order
-from civitas.domains.accounts.types import Role
-from civitas.domains.buzz.buying import refunding, tasks
-from civitas.domains.buzz.buying.tables import Purchase
+from civitas.contracts.payments import Mode, Order, PaymentFacts
+from civitas.domains.accounts.types import Actor, Role
+from civitas.domains.buzz.buying import refunding, settling, tasks
+from civitas.domains.buzz.buying.tables import Debt, Purchase
 from civitas.domains.buzz.ledger import auditing, posting
+from civitas.domains.buzz.ledger.posting import Entry, transfer
 from civitas.domains.buzz.programme.cash import become
 from civitas.domains.buzz.programme.tables import CashWithdrawal
 from civitas.domains.buzz.programme.types import Withdrawn
-from civitas.domains.buzz.types import Currency, Purpose, house, wallet
+from civitas.domains.buzz.types import Currency, EntryType, Purpose, house, wallet
 from civitas.infra.db.database import BoundDatabase
 from civitas.infra.payments.port import LARGEST_NOTICE
 from civitas.infra.payments.settings import BtcPaySettings, PaymentSettings, StripeSettings
@@ -284,25 +285,96 @@ async def test_an_invoice_that_the_merchant_marked_is_paid(till: Till) -> None:
     assert await till.has(Currency.YELLOW) == money.buzz(7_777)
 
 
-async def test_a_refund_that_the_bank_sends_back_is_for_staff_to_see(till: Till) -> None:
+async def refund_all(till: Till, boss: Actor, purchase_id: int, *, forced: bool = False) -> dict[str, Any]:
+    """Have staff refund it; the refund as the provider has it."""
+    async with till.client.house.database.unit() as session:
+        await refunding.refund(session, boss, purchase_id=purchase_id, reason="asked", forced=forced)
+    await till.client.run_tasks()
+    found: dict[str, Any] = till.stripe.refunds[-1]
+    return found
+
+
+async def administrator(till: Till) -> Actor:
+    async with till.client.house.database.unit() as session:
+        return actor_for(await make_person(session, role="admin"), role=Role.ADMIN)
+
+
+async def revenue(till: Till) -> int:
+    cash = house(Purpose.REVENUE, Currency.CASH)
+    async with till.client.house.database.reading() as session:
+        return (await posting.balances(session, [cash]))[cash]
+
+
+async def test_a_refund_that_the_bank_sends_back_gives_the_buzz_back_once(till: Till) -> None:
     await till.buy("stripe", pack="10k")
     await till.tell("stripe", stripe_signed(till.stripe.pay(await till.session_id())))
+    row, boss = await till.row(), await administrator(till)
+    had, had_blue = await till.has(Currency.GREEN), await till.has(Currency.BLUE)
+    failed = await refund_all(till, boss, row.id)
+    assert await till.has(Currency.GREEN) == 0 and (await till.row()).state == "refunded"
+    event = till.stripe.send_back(failed)
+    for told in (event, event, till.stripe.event("refund.failed", failed)):
+        await till.tell("stripe", stripe_signed(told))
     row = await till.row()
-    async with till.client.house.database.unit() as session:
-        boss = actor_for(await make_person(session, role="admin"), role=Role.ADMIN)
-        await refunding.refund(session, boss, purchase_id=row.id, reason="asked")
+    assert (row.state, row.returned_cents, row.unreturned_cents, row.taken) == ("paid", 1000, 1000, 0)
+    assert (await till.has(Currency.GREEN), await till.has(Currency.BLUE)) == (had, had_blue)
+    assert await revenue(till) == 1000
     await till.client.run_tasks()
-    (failed,) = till.stripe.refunds
-    failed["status"] = "failed"
-    for _ in range(2):
-        await till.tell("stripe", stripe_signed(till.stripe.event("refund.failed", failed)))
-    row = await till.row()
-    assert (row.state, row.returned_cents, row.unreturned_cents) == ("refunded", 1000, 1000)
-    async with till.client.house.database.reading() as session:
-        cash = house(Purpose.REVENUE, Currency.CASH)
-        assert (await posting.balances(session, [cash]))[cash] == 1000
     await till.client.sign_in(boss.require())
     assert "A refund of $10.00 came back" in (await till.client.page(f"/staff/purchases/{row.id}")).text
+    lines = (await till.client.get("/api/v1/notifications")).json()["items"]
+    assert [one["text"] for one in lines if one["kind"] == "refund-case"] == [
+        "A refund of $10.00 came back from the payer's bank"
+    ]
+    # It can be refunded once more, which takes the Buzz again and for good.
+    again = await refund_all(till, boss, row.id)
+    row = await till.row()
+    assert again is not failed and (row.state, row.refunded_cents, row.returned_cents) == (
+        "refunded",
+        2000,
+        2000,
+    )
+    assert await till.has(Currency.GREEN) == 0 and await revenue(till) == 0
+    await till.tell("stripe", stripe_signed(till.stripe.event("refund.failed", failed)))
+    assert await till.has(Currency.GREEN) == 0, "the first one came back long ago"
+    await till.tell("stripe", stripe_signed(till.stripe.send_back(again)))
+    assert await till.has(Currency.GREEN) == had and await revenue(till) == 1000
+
+
+async def test_that_a_refund_came_back_may_be_told_before_the_refund(till: Till) -> None:
+    await till.buy("stripe", pack="10k")
+    await till.tell("stripe", stripe_signed(till.stripe.pay(await till.session_id())))
+    row, boss = await till.row(), await administrator(till)
+    had = await till.has(Currency.GREEN)
+    async with till.client.house.database.unit() as session:
+        # As if `refund.failed` overtook the answer to our own request.
+        await settling.learn(session, row.id, PaymentFacts(unreturned_cents=1000))
+    assert await till.has(Currency.GREEN) == had
+    await refund_all(till, boss, row.id)
+    row = await till.row()
+    assert (row.state, row.returned_cents, row.taken) == ("paid", 1000, 0)
+    assert await till.has(Currency.GREEN) == had and await revenue(till) == 1000
+
+
+async def test_what_was_spent_before_the_refund_is_owed_no_more(till: Till) -> None:
+    await till.buy("stripe", pack="10k")
+    await till.tell("stripe", stripe_signed(till.stripe.pay(await till.session_id())))
+    row, boss = await till.row(), await administrator(till)
+    had = await till.has(Currency.GREEN)
+    async with till.client.house.database.unit() as session:
+        legs = transfer(wallet(row.person_id, Currency.GREEN), house(Purpose.BURN, Currency.GREEN), had // 4)
+        await posting.post(session, Entry("spent", EntryType.GENERATION, tuple(legs), "Spent"))
+    failed = await refund_all(till, boss, row.id, forced=True)
+    async with till.client.house.database.reading() as session:
+        debt = (await session.scalars(select(Debt))).one()
+        assert (debt.status, debt.remaining) == ("open", had // 4)
+    event = till.stripe.send_back(failed)
+    for _ in range(2):
+        await till.tell("stripe", stripe_signed(event))
+    async with till.client.house.database.reading() as session:
+        debt = (await session.scalars(select(Debt))).one()
+        assert (debt.status, debt.remaining) == ("written_off", 0)
+    assert await till.has(Currency.GREEN) == had - had // 4, "what was spent is not given twice"
 
 
 async def test_a_payout_that_was_reversed_comes_back(till: Till) -> None:

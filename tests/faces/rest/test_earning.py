@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 from tests.domains.buzz.ledger.test_posting import give
 from tests.factories.accounts import make_key, make_person
 from tests.factories.http import Client
 
 from civitas.domains.accounts.types import Scope
-from civitas.domains.buzz.earning import adverts
+from civitas.domains.buzz.earning import adverts, house_adverts
+from civitas.domains.buzz.earning.house_adverts import AdvertRow, HouseAdvert
 from civitas.domains.buzz.earning.tables import AdImpression
 from civitas.domains.buzz.types import Currency
 from civitas.kit import clock
@@ -53,6 +56,14 @@ async def test_tips_over_the_api(client: Client) -> None:
     assert refused.status_code == 403
 
 
+@pytest.fixture
+def advert() -> Iterator[None]:
+    row = AdvertRow(key="home", title="Lamps", link="https://lamps.example.org")
+    with house_adverts.using([HouseAdvert(row, None)]):
+        yield
+
+
+@pytest.mark.usefixtures("advert")
 async def test_an_advert_counts_once_and_only_for_who_saw_it(client: Client) -> None:
     async with client.house.database.unit() as session:
         ana = await make_person(session)

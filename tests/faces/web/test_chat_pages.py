@@ -130,3 +130,23 @@ async def test_the_stream_tells_what_is_new_and_what_was_missed(client: Client) 
     assert b"id: %d\n" % third.id in told and b"three" not in told
     await stream.aclose()
     await following.closed()
+
+
+async def test_the_menu_tells_how_many_rooms_wait_and_follows(client: Client) -> None:
+    ana, ben, place = await two(client)
+    await client.sign_in(ben)
+    assert "count-badge" not in (await client.page("/")).text
+    following = client.app.state.notices
+    stream = following.follow(ben, 5)
+    assert await anext(stream) == (0, 0)
+    await client.sign_in(ana)
+    await client.page(place)
+    await client.submit(place, content="Are you there?")
+    assert (await anext(stream))[1] == 1
+    await stream.aclose()
+    await client.sign_in(ben)
+    page = (await client.page("/")).text
+    assert page.split("data-chats>")[1].split("</a>")[0].count("count-badge") == 1
+    assert 'class="account-button stirred"' in page
+    await client.page(place)
+    assert "count-badge" not in (await client.page("/")).text

@@ -9,6 +9,7 @@ from tests.factories.accounts import make_person
 from tests.factories.catalog import make_model, make_version
 from tests.factories.http import HTML, HTMX, Client
 
+from civitas.domains.catalog.access_tables import VersionAccess
 from civitas.domains.catalog.tables import Model, ModelVersion
 
 ABOUT = {
@@ -175,6 +176,22 @@ async def test_a_version_is_added_and_edited(client: Client) -> None:
     async with client.house.database.reading() as session:
         version = (await session.scalars(select(ModelVersion).where(ModelVersion.model_id == model_id))).one()
     assert answer.headers["location"] == f"/models/{model_id}/versions/{version.id}/files"
+    # Who says that it is to earn is led on to its terms, here and when a draft is edited.
+    edit = f"/models/{model_id}/versions/{version.id}/edit"
+    await client.page(edit)
+    asked = await client.submit(edit, **VERSION, terms="true")
+    assert asked.headers["location"] == f"/models/{model_id}/versions/{version.id}/access"
+    terms = await client.page(asked.headers["location"])
+    assert "Early access" in terms.text and "Donation goal" in terms.text
+    assert (await client.submit(edit, **VERSION)).headers["location"].endswith("/files")
+    box = (await client.page(edit)).text.split('name="terms"')[1].split(">")[0]
+    assert "checked" not in box
+    async with client.house.database.unit() as session:
+        session.add(
+            VersionAccess(version_id=version.id, gate="timed", state="draft", days=3, download_price=400)
+        )
+    box = (await client.page(edit)).text.split('name="terms"')[1].split(">")[0]
+    assert "checked" in box, "what was asked for stays asked for"
     assert version.trained_words == ["ink wash", "sumi, e"]
     assert (version.strength, version.steps, version.clip_skip) == (0.8, 1200, 2)
     page = await client.page(f"/models/{model_id}/versions/{version.id}/edit")

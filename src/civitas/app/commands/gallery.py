@@ -9,6 +9,7 @@ import typer
 from civitas.app import wiring
 from civitas.app.console import database_running, load_settings, out, run_async
 from civitas.app.house import open_index
+from civitas.domains.community.articles import counting as articles
 from civitas.domains.gallery.feeds import auditing, counting, index_audit, rows
 from civitas.domains.gallery.feeds.index_audit import Compared
 from civitas.domains.gallery.feeds.rows import Difference
@@ -36,10 +37,15 @@ def audit(
     with database_running(settings) as dsn:
         found = run_async(_audit(dsn, after))
         compared = run_async(_compare(dsn, open_index(settings)))
-    out.print(f"{found.looked_at:,} pictures were looked at.")
+        looked_at, figures = run_async(_audit_articles(dsn))
+    out.print(f"{found.looked_at:,} pictures and {looked_at:,} articles were looked at.")
     if not compared.away:
         out.print(f"The index in memory was asked for {compared.terms} counts and {compared.pages} pages.")
+    if figures:
+        out.print(f"Put right: the figures of {figures:,} articles.")
     if not found.total and not compared.wrong:
+        if figures:
+            raise typer.Exit(1)
         out.print("[green]The feeds tell exactly what is so.[/]")
         return
     if compared.wrong:
@@ -63,6 +69,21 @@ async def _compare(dsn: str, index: SocketIndex | None) -> Compared:
             return await index_audit.compare(BoundReads(await driver_connection(session)), index)
     finally:
         await index.aclose()
+
+
+async def _audit_articles(dsn: str) -> tuple[int, int]:
+    """How many articles were looked at, and of how many the figures were wrong."""
+    database = Database(dsn, DatabaseSettings(statement_timeout_s=HOUR))
+    looked_at, wrong, place = 0, 0, 0
+    try:
+        while True:
+            async with database.unit() as session:
+                count, found, last = await articles.audit_step(session, after=place)
+            looked_at, wrong = looked_at + count, wrong + found
+            if last is None:
+                return looked_at, wrong
+            place = last
+    finally:
         await database.close()
 
 

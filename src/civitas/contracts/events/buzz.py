@@ -77,6 +77,18 @@ class BuzzPurchased:
 
 
 @dataclass(frozen=True, slots=True)
+class RefundCameBack:
+    """The payer's bank sent a refund back: `amount` quarters are the buyer's again, `back_cents` came back in all."""
+
+    purchase_id: int
+    person_id: int
+    colour: str
+    amount: int
+    cents: int
+    back_cents: int
+
+
+@dataclass(frozen=True, slots=True)
 class MembershipCodeRedeemed:
     """A person redeemed a code for months of a membership. `key` is the same whenever the fact is told."""
 

@@ -158,3 +158,16 @@ async def version_edited(session: AsyncSession, model: Model, version: ModelVers
         access.generation_price = access.generation_price or access.download_price
         access.download_price = None
     await session.flush()
+
+
+async def asked(session: AsyncSession, *, version_id: int) -> bool:
+    """Whether a version has terms by which it earns: a gate, a goal or a licence fee."""
+    found = await session.scalar(
+        select(VersionAccess.version_id).where(
+            VersionAccess.version_id == version_id,
+            (VersionAccess.gate != Gate.NONE)
+            | VersionAccess.goal.is_not(None)
+            | VersionAccess.licence_fee.is_not(None),
+        )
+    )
+    return found is not None

@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.contracts.subjects import Subject
 from civitas.domains.accounts import queries
 from civitas.domains.accounts.types import Scope
-from civitas.domains.buzz.earning import adverts, awarding, bonuses, compensation, tips
+from civitas.domains.buzz.earning import adverts, awarding, bonuses, compensation, house_adverts, tips
 from civitas.domains.buzz.earning.awarding import Progress
 from civitas.domains.buzz.earning.compensation import MICRO
 from civitas.domains.buzz.earning.tips import Given
 from civitas.domains.buzz.economy import economy
+from civitas.domains.buzz.memberships.entitlements import entitlements
 from civitas.domains.buzz.types import Currency
 from civitas.faces.http.actors import Viewer
 from civitas.faces.http.csrf import CheckedForm
@@ -27,7 +28,7 @@ from civitas.faces.http.units import Reading, Unit
 from civitas.faces.rest.shapes import Answer, Body
 from civitas.faces.rest.writing import Owner, Writer
 from civitas.kit import clock, money, paging
-from civitas.kit.errors import Invalid
+from civitas.kit.errors import Conflict, Invalid
 
 router = APIRouter(prefix="/buzz", tags=["Earning"], dependencies=[CheckedForm])
 
@@ -270,7 +271,15 @@ async def _tips(session: AsyncSession, lines: Sequence[Given]) -> list[TipShown]
 
 @router.post("/adverts/tickets", operation_id="makeAdvertTicket", summary="Make An Advert's Ticket")
 async def ticket(request: Request, form: TicketForm, actor: Writer) -> Ticket:
-    """A signed ticket for the advert that a page is about to show to the caller."""
+    """A signed ticket for the advert of the house that a page is about to show to the caller.
+
+    Its slot is the advert's key. Who is a member sees none, so there is none for them.
+    """
+    if form.slot not in {one.row.key for one in house_adverts.running()}:
+        raise Conflict("No such advert is shown on this site now.", code="no_advert")
+    async with state_of(request).database.reading() as session:
+        if (await entitlements(session, actor.id)).member:
+            raise Conflict("Members are shown no adverts.", code="no_advert")
     bounds = economy.current().adverts
     return Ticket(
         ticket=adverts.ticket(state_of(request).secret, actor, slot=form.slot),

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from civitas.domains.accounts.types import Actor
 from civitas.domains.community.notifications import digests, push_devices, reading
 from civitas.domains.community.notifications.kinds import KINDS, Category, Kind
 from civitas.domains.community.notifications.push_devices import Device
@@ -139,7 +140,11 @@ async def wishes(request: Request, member: Member, session: Reading) -> Response
     groups = tuple(
         (
             label,
-            tuple((kind, wanted[kind.name], pushed[kind.name]) for kind in KINDS if kind.category is one),
+            tuple(
+                (kind, wanted[kind.name], pushed[kind.name])
+                for kind in _offered(member)
+                if kind.category is one
+            ),
         )
         for one, label in LABELS.items()
     )
@@ -159,14 +164,21 @@ async def choose(request: Request, member: Member, session: Unit) -> Response:
     """Choose what one is told."""
     form = await forms.read(request)
     chosen = set(form.all("kind"))
-    await reading.want(session, member, kinds={kind.name: kind.name in chosen for kind in KINDS})
+    await reading.want(session, member, kinds={kind.name: kind.name in chosen for kind in _offered(member)})
     await digests.want(session, member, on=form.get("digest") == "true")
     if form.get("pushing") == "true":
         pushed = set(form.all("push"))
-        await push_devices.want(session, member, kinds={kind.name: kind.name in pushed for kind in KINDS})
+        await push_devices.want(
+            session, member, kinds={kind.name: kind.name in pushed for kind in _offered(member)}
+        )
     if request.headers.get("hx-request") == "true":
         return Response(status_code=204, headers=toast_header("ok", "Saved."))
     return redirect(request, SETTINGS, text="Saved.")
+
+
+def _offered(member: Actor) -> list[Kind]:
+    """The kinds that one may ever be told."""
+    return [kind for kind in KINDS if member.is_admin or not kind.staff]
 
 
 @router.post(f"{SETTINGS}/devices/{{device_id:int}}/rename")

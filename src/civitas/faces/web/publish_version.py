@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import base_models, queries, versions
+from civitas.domains.catalog import access_terms, base_models, queries, versions
 from civitas.domains.catalog.base_models import BaseModelInfo
 from civitas.domains.catalog.forms import VersionForm, VersionPatch
 from civitas.domains.catalog.queries import Suggestions
@@ -82,7 +82,7 @@ async def create(request: Request, creator: Creator, model_id: int) -> Response:
     except Fault as fault:
         frame = await publish_frame.load_for(request, creator, model_id=model_id, place="version")
         return _page(request, frame, form.failed(fault, **_names(fault)), status=forms.status_of(fault))
-    return redirect(request, publish_frame.href("files", model_id, found))
+    return redirect(request, publish_frame.href("access" if form.flag("terms") else "files", model_id, found))
 
 
 @router.post("/models/{model_id:int}/versions/new/autosave")
@@ -95,7 +95,10 @@ async def autosave_new(request: Request, creator: Creator, model_id: int) -> Res
 async def edit(request: Request, creator: Creator, model_id: int, number: int) -> Response:
     """A version's own texts and settings."""
     frame, found = await _load(request, creator, model_id, number)
-    return _page(request, frame, Entered(_values(frame)), found)
+    async with state_of(request).database.reading() as session:
+        earns = await access_terms.asked(session, version_id=number)
+    values = dict(_values(frame)) | ({"terms": ("true",)} if earns else {})
+    return _page(request, frame, Entered(values), found)
 
 
 @router.post("/models/{model_id:int}/versions/{number:int}/edit")
@@ -114,7 +117,7 @@ async def save(request: Request, creator: Creator, model_id: int, number: int) -
     frame, _ = await _load(request, creator, model_id, number)
     if frame.version is not None and frame.version.row.status == "Published":
         return redirect(request, frame.to("version"), text="Saved. Everybody sees it now.")
-    return redirect(request, frame.to("files"))
+    return redirect(request, frame.to("access" if form.flag("terms") else "files"))
 
 
 @router.post("/models/{model_id:int}/versions/{number:int}/edit/autosave")

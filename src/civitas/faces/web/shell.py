@@ -25,6 +25,8 @@ class Viewer:
     is_moderator: bool = False
     is_admin: bool = False
     unread: int = 0
+    # Rooms in which something is unread.
+    chats: int = 0
     # What can be spent of each colour, in quarters; None where nobody asked.
     buzz: Mapping[str, int] | None = None
 
@@ -104,6 +106,20 @@ class Announced(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class AdvertShown:
+    """An advert of the house in the frame. `ticket` is empty for who earns nothing by it; `worth` is in quarters."""
+
+    title: str
+    text: str
+    href: str
+    src: str | None
+    alt: str
+    ticket: str
+    seconds: int
+    worth: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """The frame's context. Put one on `request.state.shell`; without it a page is rendered for a stranger."""
 
@@ -119,6 +135,7 @@ class Shell:
     nav: tuple[NavItem, ...] = NAV
     more: tuple[NavItem, ...] = MORE
     announcements: tuple[Announced, ...] = ()
+    advert: AdvertShown | None = None
 
     def inside(self, href: str) -> bool:
         """Whether the page is at `href` or below it, for `aria-current`."""

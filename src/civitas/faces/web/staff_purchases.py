@@ -17,7 +17,7 @@ from starlette.responses import Response
 from civitas.domains.accounts import policy, queries
 from civitas.domains.accounts.queries import Card
 from civitas.domains.accounts.types import Actor
-from civitas.domains.buzz.buying import codes, purchases, refunding, settling
+from civitas.domains.buzz.buying import codes, purchases, refunding, returning, settling
 from civitas.domains.buzz.buying.codes import Batch, CodeKey, Worth
 from civitas.domains.buzz.buying.tables import Debt, Purchase
 from civitas.domains.buzz.economy import economy
@@ -65,6 +65,7 @@ class PurchasePage:
     card: Card | None
     state: tuple[str, str]
     total_cents: int
+    refundable: bool
     events: tuple[dict[str, Any], ...]
     form: Entered
     admin: bool
@@ -168,7 +169,8 @@ async def _one(request: Request, staff: Actor, purchase_id: int, form: Entered) 
         events = await notices.events_of(session, f"{settling.KIND}:{found.id}")
         cards = await queries.by_ids(session, {found.person_id})
     page = PurchasePage(
-        found, cards.get(found.person_id), STATES[found.state], settling.total_cents(found), tuple(events),
+        found, cards.get(found.person_id), STATES[found.state], settling.total_cents(found),
+        found.paid_cents > returning.gone_cents(found), tuple(events),
         form, staff.is_admin,
     )  # fmt: skip
     status = 400 if form.errors or form.problem else 200

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from civitas.domains.accounts.types import ANONYMOUS, Actor
 from civitas.domains.buzz.ledger import wallets
+from civitas.domains.community.chat import reading as talk
 from civitas.domains.community.notifications import reading
 from civitas.faces.http import csrf, sessions
 from civitas.faces.http.actors import actor_of
@@ -21,7 +22,7 @@ from civitas.faces.http.limits import take
 from civitas.faces.http.links import base_url, is_safe_site, twin_url
 from civitas.faces.http.portraits import portrait
 from civitas.faces.http.state import state_of
-from civitas.faces.web import frame_notices, invitations
+from civitas.faces.web import frame_notices, house_slot, invitations
 from civitas.faces.web.error_pages import error_page
 from civitas.faces.web.shell import Flash, FlashKind, Shell, Site, Viewer, theme_of
 from civitas.kit.errors import Fault, Limited, Unauthorised
@@ -37,8 +38,15 @@ async def visit(request: Request) -> Actor:
     await invitations.note(request, actor)
     notices = await frame_notices.for_page(request, actor)
     request.state.shell = replace(
-        frame(request, actor, await _buzz_of(request, actor), await _unread_of(request, actor)),
+        frame(
+            request,
+            actor,
+            await _buzz_of(request, actor),
+            await _unread_of(request, actor),
+            await _chats_of(request, actor),
+        ),
         announcements=notices,
+        advert=await house_slot.for_page(request, actor) if _has_frame(request) else None,
     )
     return actor
 
@@ -54,6 +62,13 @@ async def _unread_of(request: Request, actor: Actor) -> int:
     if actor.id is None or not _has_frame(request):
         return 0
     return (await reading.unread(state_of(request).reads, [actor.id])).get(actor.id, 0)
+
+
+async def _chats_of(request: Request, actor: Actor) -> int:
+    """What the frame shows beside "Chat"."""
+    if actor.id is None or not _has_frame(request):
+        return 0
+    return await talk.unread(state_of(request).reads, actor.id)
 
 
 async def _buzz_of(request: Request, actor: Actor) -> Mapping[str, int] | None:
@@ -76,7 +91,9 @@ Visitor = Annotated[Actor, Depends(visit)]
 Member = Annotated[Actor, Depends(member_visit)]
 
 
-def frame(request: Request, actor: Actor, buzz: Mapping[str, int] | None = None, unread: int = 0) -> Shell:
+def frame(
+    request: Request, actor: Actor, buzz: Mapping[str, int] | None = None, unread: int = 0, chats: int = 0
+) -> Shell:
     """The frame for this request; also gives a browser without a session its visitor cookie."""
     sessions.ensure_visitor(request)
     settings = state_of(request).settings
@@ -90,6 +107,7 @@ def frame(request: Request, actor: Actor, buzz: Mapping[str, int] | None = None,
             is_admin=actor.is_admin,
             buzz=buzz,
             unread=unread,
+            chats=chats,
         )
     return Shell(
         viewer=viewer,

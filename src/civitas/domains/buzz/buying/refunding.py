@@ -11,7 +11,7 @@ from civitas.contracts.payments import PaymentFacts, Refunded
 from civitas.contracts.subjects import Subject
 from civitas.domains.accounts import audit
 from civitas.domains.accounts.types import Actor
-from civitas.domains.buzz.buying import pricing, purchases, settling
+from civitas.domains.buzz.buying import pricing, purchases, returning, settling
 from civitas.domains.buzz.buying.messages import RefundPurchase
 from civitas.domains.buzz.buying.tables import Debt, Purchase, RedeemCode
 from civitas.domains.buzz.ledger import posting
@@ -57,7 +57,7 @@ async def refund(
     """
     actor.require_admin()
     purchase = await settling.locked(session, purchase_id)
-    left = purchase.paid_cents - purchase.refunded_cents - purchase.lost_cents
+    left = purchase.paid_cents - returning.gone_cents(purchase)
     if left <= 0 or purchase.refunding_cents or purchase.state == "disputed":
         raise Conflict(
             "There is nothing to refund here, or a refund or dispute is under way.", code="not_refundable"
@@ -65,6 +65,7 @@ async def refund(
     purchase.refunds += 1
     await _set_aside(session, purchase, forced=forced)
     purchase.refunding_cents, purchase.refund_reason = left, reason[:200]
+    purchase.refund_goal_cents = purchase.refunded_cents + left
     await audit.record(
         session, actor, action="purchase.refund", reason=reason, person_id=purchase.person_id,
         subject_kind="purchase", subject_id=purchase.id, details={"cents": left, "forced": forced},
@@ -127,12 +128,11 @@ async def refunded(session: AsyncSession, *, purchase_id: int, answer: Refunded)
     """The provider took the refund on: the Buzz ends, the cash goes back."""
     purchase = await settling.locked(session, purchase_id)
     purchase.refund_url = answer.url or purchase.refund_url
-    wanted = purchase.refunding_cents
     purchase.refunding_cents = 0
-    facts = PaymentFacts(refunded_cents=purchase.refunded_cents + wanted)
     await session.flush()
-    # What the provider told meanwhile by itself is the same refund.
-    if purchase.refunded_cents + purchase.lost_cents < purchase.paid_cents:
+    # What the provider told meanwhile by itself is the same refund: both grow to the same sum.
+    if purchase.refund_goal_cents > purchase.refunded_cents:
+        facts = PaymentFacts(refunded_cents=purchase.refund_goal_cents)
         await settling.learn(session, purchase_id, facts)
     await _give_rest_back(session, purchase)
     return purchase

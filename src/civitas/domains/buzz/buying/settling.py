@@ -14,6 +14,7 @@ from civitas.contracts.events.buzz import BuzzPurchased
 from civitas.contracts.payments import PaymentFacts
 from civitas.contracts.subjects import Subject
 from civitas.domains.accounts.tables import StaffAction
+from civitas.domains.buzz.buying import returning
 from civitas.domains.buzz.buying.messages import MailGiftCard
 from civitas.domains.buzz.buying.tables import Debt, Purchase, RedeemCode
 from civitas.domains.buzz.earning import referrals
@@ -56,29 +57,13 @@ async def learn(session: AsyncSession, purchase_id: int, facts: PaymentFacts) ->
     purchase.dispute_won = joined.dispute_won
     purchase.expired, purchase.failed = joined.expired, joined.failed
     purchase.payment_reference = joined.reference
-    before = min(purchase.unreturned_cents, purchase.returned_cents)
+    before = returning.back_cents(purchase)
     purchase.unreturned_cents = max(purchase.unreturned_cents, joined.unreturned_cents)
     await settle(session, purchase)
-    await _unreturned(session, purchase, before)
+    await returning.settle(session, purchase, before)
+    purchase.state = state_of(purchase)
+    await session.flush()
     return purchase
-
-
-async def _unreturned(session: AsyncSession, purchase: Purchase, before: int) -> None:
-    """Book that the money of a refund is with us again. What is owed to the payer is for staff to put right."""
-    back = min(purchase.unreturned_cents, purchase.returned_cents)
-    if (more := back - before) <= 0:
-        return
-    await posting.post(
-        session,
-        Entry(
-            key=f"purchase:{purchase.id}:unreturned:{back}",
-            type=EntryType.REFUND,
-            legs=transfer(house(Purpose.WORLD, Currency.CASH), house(Purpose.REVENUE, Currency.CASH), more),
-            description="A refund came back from the payer's bank",
-            subject=Subject(KIND, purchase.id),
-            details={"provider": purchase.provider, "cents": more},
-        ),
-    )
 
 
 async def settle(session: AsyncSession, purchase: Purchase) -> None:
@@ -103,7 +88,7 @@ def state_of(purchase: Purchase) -> str:
         return "charged_back"
     if purchase.disputed_cents and not purchase.dispute_won:
         return "disputed"
-    if 0 < purchase.paid_cents <= purchase.refunded_cents:
+    if 0 < purchase.paid_cents <= returning.gone_cents(purchase):
         return "refunded"
     if purchase.paid_cents >= total_cents(purchase):
         return "paid"
@@ -180,12 +165,15 @@ def _told(purchase: Purchase) -> str:
 
 
 async def _take_back(session: AsyncSession, purchase: Purchase) -> None:
-    gone = min(purchase.paid_cents, purchase.refunded_cents + purchase.lost_cents)
+    # What came back from a bank may be refunded once more, so more may go than was ever paid.
+    back = returning.back_cents(purchase)
+    gone = min(purchase.paid_cents + back, purchase.refunded_cents + purchase.lost_cents)
     cents = gone - purchase.returned_cents
     if cents <= 0:
         return
-    main = max(0, purchase.credited * gone // purchase.paid_cents - purchase.taken)
-    blue = max(0, purchase.credited_blue * gone // purchase.paid_cents - purchase.taken_blue)
+    kept = gone - back
+    main = max(0, purchase.credited * kept // purchase.paid_cents - purchase.taken)
+    blue = max(0, purchase.credited_blue * kept // purchase.paid_cents - purchase.taken_blue)
     held, held_blue = min(main, purchase.held), min(blue, purchase.held_blue)
     entry = _back_entry(purchase, gone=gone, cents=cents, held=held, held_blue=held_blue)
     got = await take(session, entry, purchase.person_id, Currency(purchase.colour), main - held)
@@ -200,7 +188,7 @@ async def _take_back(session: AsyncSession, purchase: Purchase) -> None:
     missing = main - held - got
     await referrals.revoke(session, purchase_id=purchase.id)
     if purchase.kind == "gift":
-        missing = await _take_gift_back(session, purchase, whole=gone >= purchase.paid_cents)
+        missing = await _take_gift_back(session, purchase, whole=kept >= purchase.paid_cents)
     if missing > 0:
         session.add(
             Debt(

@@ -81,13 +81,15 @@ class Purchase(Base):
     taken: Mapped[int] = mapped_column(server_default=_ZERO)
     taken_blue: Mapped[int] = mapped_column(server_default=_ZERO)
     returned_cents: Mapped[int] = mapped_column(server_default=_ZERO)
-    # Of what was refunded, what the payer's bank sent back to us; staff pay it in another way.
+    # Of what was refunded, what the payer's bank sent back to us; its Buzz is the buyer's again.
     unreturned_cents: Mapped[int] = mapped_column(server_default=_ZERO)
     # Whether this purchase keeps the wallet frozen, and whether staff let it go again all the same.
     froze: Mapped[bool] = mapped_column(server_default=_NO)
     thawed: Mapped[bool] = mapped_column(server_default=_NO)
     # A refund under way: what staff asked for, and the Buzz that waits in escrow for the provider's answer.
     refunding_cents: Mapped[int] = mapped_column(server_default=_ZERO)
+    # What will have been refunded in all once it is made.
+    refund_goal_cents: Mapped[int] = mapped_column(server_default=_ZERO)
     refund_reason: Mapped[str] = mapped_column(server_default=text("''"))
     refunds: Mapped[int] = mapped_column(server_default=_ZERO)
     held: Mapped[int] = mapped_column(server_default=_ZERO)

@@ -26,57 +26,49 @@ from civitas.infra.queue.registry import on
 async def count_article_reaction(session: AsyncSession, event: Reacted) -> None:
     """A reaction more on an article."""
     if event.kind == "article":
-        await counting.change(session, article_id=event.subject_id, counter="reaction_count", by=1)
+        await counting.recount(session, [event.subject_id])
 
 
 @on(ReactionWithdrawn)
 async def uncount_article_reaction(session: AsyncSession, event: ReactionWithdrawn) -> None:
     """A reaction fewer on an article."""
     if event.kind == "article":
-        await counting.change(session, article_id=event.subject_id, counter="reaction_count", by=-1)
+        await counting.recount(session, [event.subject_id])
 
 
 @on(Commented)
 async def count_article_comment(session: AsyncSession, event: Commented) -> None:
     """A comment more on an article."""
     if event.kind == "article":
-        await counting.change(session, article_id=event.subject_id, counter="comment_count", by=1)
+        await counting.recount(session, [event.subject_id])
 
 
 @on(CommentRemoved)
 async def uncount_article_comment(session: AsyncSession, event: CommentRemoved) -> None:
     """A comment fewer on an article."""
     if event.kind == "article":
-        await counting.change(session, article_id=event.subject_id, counter="comment_count", by=-1)
+        await counting.recount(session, [event.subject_id])
 
 
 @on(CommentRestored)
 async def recount_article_comment(session: AsyncSession, event: CommentRestored) -> None:
     """A comment on an article is shown again."""
     if event.kind == "article":
-        await counting.change(session, article_id=event.subject_id, counter="comment_count", by=1)
+        await counting.recount(session, [event.subject_id])
 
 
 @on(Collected)
 async def count_article_collected(session: AsyncSession, event: Collected) -> None:
     """An article is in one collection more; a person counts once, and their bookmarks by themselves."""
-    if event.kind != "article":
-        return
-    if event.first:
-        await counting.change(session, article_id=event.subject_id, counter="collected_count", by=1)
-    if event.bookmark:
-        await counting.change(session, article_id=event.subject_id, counter="bookmark_count", by=1)
+    if event.kind == "article":
+        await counting.recount(session, [event.subject_id])
 
 
 @on(Uncollected)
 async def uncount_article_collected(session: AsyncSession, event: Uncollected) -> None:
     """An article was taken out of a collection."""
-    if event.kind != "article":
-        return
-    if event.last:
-        await counting.change(session, article_id=event.subject_id, counter="collected_count", by=-1)
-    if event.bookmark:
-        await counting.change(session, article_id=event.subject_id, counter="bookmark_count", by=-1)
+    if event.kind == "article":
+        await counting.recount(session, [event.subject_id])
 
 
 @on(ImageReady)

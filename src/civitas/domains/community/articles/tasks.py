@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 
+import structlog
+
 from civitas.domains.community.articles import attachments, counting, publishing
 from civitas.domains.community.articles.attachments import Stored
 from civitas.domains.community.articles.messages import ScanAttachment
@@ -12,6 +14,8 @@ from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.registry import every, handles
 from civitas.infra.scanners.report import Scanner, ScanReport
 from civitas.infra.storage.store import OnDisk, Store
+
+log = structlog.get_logger(__name__)
 
 # The scanner has limits of its own; this one is for a store or a daemon that never answers.
 SCAN_LIMIT_S = 900.0
@@ -71,3 +75,18 @@ async def forget_article_views(context: TaskContext) -> None:
     """Let go of who read what long ago."""
     async with context.unit() as session:
         await counting.forget(session)
+
+
+@every("50 3 * * *")
+async def audit_articles(context: TaskContext) -> None:
+    """Hold the figures of all articles against the facts and put right what differs."""
+    wrong, after = 0, 0
+    while True:
+        async with context.unit() as session:
+            _, found, last = await counting.audit_step(session, after=after)
+        wrong += found
+        if last is None:
+            break
+        after = last
+    if wrong:
+        log.warning("articles_repaired", wrong=wrong)

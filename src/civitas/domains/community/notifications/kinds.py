@@ -29,6 +29,7 @@ class Kind:
 
     `on` is whether people get it who never chose, `push` whether it is pushed to the first device of somebody who never
     chose that. `plain` is whether its title is ours, and may stand where mature words may not; of others, `unsaid` does.
+    `staff` is whether only administrators are ever told.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     push: bool = False
     plain: bool = False
     unsaid: str = "something"
+    staff: bool = False
 
 
 C, U, M, B, R, P, S, E = (
@@ -77,6 +79,7 @@ KINDS: Final = (
     Kind("model-likes", M, "Thumbs up for your models", "{amount} people recommend {title}"),
     Kind("tip", B, "Tips", "{who} tipped you {amount} Buzz for {title}", push=True),
     Kind("purchase", B, "Purchases of Buzz", "Your {amount} Buzz arrived"),
+    Kind("refund-returned", B, "Refunds that came back", "Your bank sent a refund back; {amount} Buzz are yours again"),
     Kind("membership", B, "Your membership", "Your membership: {note}"),
     Kind("membership-gift", B, "A membership as a gift", "{who} gave you a {note} membership"),
     Kind("compensation", B, "Pay for what others generate", "You were paid {amount} Buzz for what others generated"),
@@ -99,6 +102,7 @@ KINDS: Final = (
     Kind("file-held", S, "A file was held back", "A file of {title} was held back by its safety check"),
     Kind("image-failed", S, "A picture could not be read", "A picture could not be read: {note}"),
     Kind("moderated", S, "Staff decided about your things", "{title}: {note}"),
+    Kind("refund-case", S, "Refunds that came back, as staff", "A refund of {note} came back from the payer's bank", staff=True),
     Kind("standing", S, "Your standing", "Your account: {note}"),
     Kind("announcement", S, "News of the site", "{title}", plain=True),
     Kind("generation", E, "Generations are done", "{count} of your generations ended", on=False),

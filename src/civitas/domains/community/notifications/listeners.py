@@ -65,6 +65,7 @@ READS: Final[Mapping[type, Reading]] = {
     catalog.AccessGiven: money_facts.access_given,
     buzz.TipGiven: money_facts.tipped,
     buzz.BuzzPurchased: money_facts.purchased,
+    buzz.RefundCameBack: money_facts.refund_came_back,
     buzz.MembershipStarted: money_facts.membership_started,
     buzz.MembershipChanged: money_facts.membership_changed,
     buzz.MembershipEnded: money_facts.membership_ended,

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.events import buzz, catalog
 from civitas.contracts.subjects import Subject
+from civitas.domains.accounts.tables import Person
 from civitas.domains.buzz.shop.tables import Cosmetic, ShopItem
 from civitas.domains.community.notifications.delivering import Note
 from civitas.domains.community.notifications.facts import Told, about, shown
@@ -27,6 +28,18 @@ async def purchased(_: AsyncSession, event: buzz.BuzzPurchased) -> Told:
     """Whoever bought."""
     data = {"path": WALLET, "quarters": event.amount}
     return (Note("purchase", [event.person_id], str(event.purchase_id), data=data, once=True),)
+
+
+async def refund_came_back(session: AsyncSession, event: buzz.RefundCameBack) -> Told:
+    """Whoever bought, and administrators, who may want to pay them in another way."""
+    key = f"{event.purchase_id}:{event.back_cents}"
+    admins = await session.scalars(select(Person.id).where(Person.role == "admin", Person.status == "active"))
+    case = {"path": f"/staff/purchases/{event.purchase_id}", "note": f"${event.cents / 100:.2f}"}
+    mine = {"path": WALLET, "quarters": event.amount}
+    return (
+        Note("refund-returned", [event.person_id], key, data=mine, once=True),
+        Note("refund-case", list(admins), key, data=case, once=True),
+    )
 
 
 async def membership_started(_: AsyncSession, event: buzz.MembershipStarted) -> Told:
