@@ -17,7 +17,7 @@ INSERT INTO feed_images (image_id, post_id, person_id, published_at, reactions, 
                          terms)
 SELECT g, g, g % 7, now() - make_interval(hours => g), g % 11, g % 3, g % 2, (g * 7919) % 1000 - 500,
        floor(extract(epoch FROM now() - make_interval(hours => g)) / 604800), g < 800, 1,
-       ARRAY[67108865, 268435456 + g % 5, 268435456 + 10 + g % 50]
+       ARRAY[67108865, 67108897, 268435456 + g % 5, 268435456 + 10 + g % 50]
   FROM generate_series(1, 400) g
 """
 

@@ -129,6 +129,13 @@ async def test_what_it_cannot_know_makes_it_load_anew(dsn: str, tmp_path: Path) 
             put(plain, 2)
             await until(lambda: follower.state.loads == 2 and follower.state.answers)
             assert held(follower) == {2}
+            # The first mark that is ever made says nothing of what was kept before.
+            plain.execute("SELECT pg_current_xact_id()")
+            plain.execute("INSERT INTO index_marks VALUES (now(), pg_current_xact_id()::text::bigint)")
+            put(plain, 2, rank=3)
+            await until(lambda: int(follower.state.collections["images"].orders[1].keys[0]) == 3)
+            assert follower.state.loads == 2
+            plain.execute("DELETE FROM index_marks")
             # Somebody let go of changes that it has not heard of.
             with plain.transaction():
                 plain.execute("UPDATE feed_images SET reactions = 4")

@@ -7,15 +7,12 @@ they had not ended then. So nothing is lost, and nothing waits for another trans
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-# Who has not read for so long must load anew.
-KEPT: Final = timedelta(minutes=15)
-
+from civitas.infra.search.changelog import KEPT
 
 _MARK: Final = text("""
 INSERT INTO index_marks (marked_at, xid) VALUES (now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint)

@@ -20,6 +20,7 @@ import psycopg
 import structlog
 
 from civitas.infra.search import copying, loading, orders
+from civitas.infra.search.changelog import CHANNEL, KEPT
 from civitas.infra.search.collection import Collection
 from civitas.infra.search.loading import TooLarge
 from civitas.infra.search.shape import Shape
@@ -27,8 +28,6 @@ from civitas.kit.errors import Fault
 
 log = structlog.get_logger(__name__)
 
-# What the triggers notify.
-CHANNEL: Final = "civitas_index"
 # How often is looked, also when nothing was said.
 IDLE_S: Final = 0.5
 # Who has not looked for so long does not know what is true.
@@ -44,7 +43,8 @@ SWEPT: Final = 25
 # Another server, or tables made anew by a restore: the log does not tell what lies between.
 _SERVER: Final = b"SELECT pg_postmaster_start_time()::text || ' ' || 'index_changes'::regclass::oid::text"
 _LOG: Final = b"""
-SELECT now.xmin, (SELECT m.xid FROM index_marks m WHERE m.xid < now.xmax ORDER BY m.marked_at LIMIT 1),
+SELECT now.xmin, (SELECT m.xid FROM index_marks m WHERE m.xid < now.xmax AND m.marked_at < now() - %(kept)s::interval
+                   ORDER BY m.marked_at LIMIT 1),
        (SELECT pg_postmaster_start_time()::text || ' ' || 'index_changes'::regclass::oid::text),
        c.id, c.xid, c.collection, c.ids
   FROM (SELECT pg_snapshot_xmin(s)::text::bigint AS xmin, pg_snapshot_xmax(s)::text::bigint AS xmax
@@ -204,7 +204,7 @@ class Follower:
 
     async def _catch_up(self, connection: psycopg.AsyncConnection[Any]) -> bool:
         """Take in the next lines of the log; whether there may be more."""
-        given = {"bound": self._bound, "seen": list(self._seen), "limit": LINES}
+        given = {"bound": self._bound, "seen": list(self._seen), "limit": LINES, "kept": KEPT}
         lines = await (await connection.execute(_LOG, given)).fetchall()
         xmin, mark, server = lines[0][:3]
         if mark is not None and mark > self._bound:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-# The greatest number that a document of a collection may have.
-GREATEST = 2**63 - 1
-
 
 @dataclass(frozen=True, slots=True)
 class Order:

@@ -24,7 +24,7 @@ class IndexChange(Base):
 
 
 class IndexMark(Base):
-    """All transactions before this one had ended at this moment. What is older than the oldest mark is not kept."""
+    """All transactions before this one had ended at this moment. The oldest mark that is old enough is what is kept from."""
 
     __tablename__ = "index_marks"
 
