@@ -19,6 +19,7 @@ from rich.table import Table
 
 from civitas.app.lifeline import SUPERVISOR, listen
 from civitas.infra.db.embedded import EmbeddedServer
+from civitas.infra.search.frames import LONGEST_PATH
 from civitas.infra.settings import Settings
 from civitas.kit.errors import Conflict, Unavailable
 
@@ -180,12 +181,21 @@ class Supervisor:
         for number in range(self.settings.site.serve_processes):
             self.children.append(Child(f"serve {number + 1}", ["serve", "--fd", str(fd)], pass_fds=(fd,)))
         self.children.append(Child("background", ["background"]))
-        if self.settings.index.enabled:
+        if self.settings.index.enabled and self._index_can_listen():
             self.children.append(Child("index", ["index"]))
         if self.settings.agent.beside_site:
             self.children.append(self._agent())
         for child in self.children:
             child.start()
+
+    def _index_can_listen(self) -> bool:
+        path = self.settings.index.path(self.settings.home)
+        fits = len(os.fsencode(path)) <= LONGEST_PATH
+        if not fits:
+            log.warning(
+                "index.off", reason=f"{path} is too long for a socket; set index.socket to a shorter path"
+            )
+        return fits
 
     def _agent(self) -> Child:
         """The agent beside the site: it works for this site, whatever other one the settings name."""
