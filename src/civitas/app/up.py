@@ -19,7 +19,7 @@ from rich.table import Table
 
 from civitas.app.lifeline import SUPERVISOR, listen
 from civitas.infra.db.embedded import EmbeddedServer
-from civitas.infra.search.frames import LONGEST_PATH
+from civitas.infra.search.settings import LONGEST_PATH
 from civitas.infra.settings import Settings
 from civitas.kit.errors import Conflict, Unavailable
 

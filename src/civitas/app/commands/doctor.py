@@ -22,7 +22,7 @@ from civitas.app.secrets import MIN_LENGTH
 from civitas.infra import settings as settings_room
 from civitas.infra.db.embedded import binaries
 from civitas.infra.search.asking import SocketIndex
-from civitas.infra.search.frames import LONGEST_PATH
+from civitas.infra.search.settings import LONGEST_PATH
 from civitas.infra.settings import Settings
 from civitas.kit.errors import Fault
 

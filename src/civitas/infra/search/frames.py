@@ -8,8 +8,6 @@ from typing import Any, Final
 import orjson
 
 LARGEST: Final = 16 * 2**20
-# Addresses of Unix sockets are this short on every system.
-LONGEST_PATH: Final = 100
 
 
 def framed(message: dict[str, Any]) -> bytes:

@@ -16,6 +16,7 @@ import structlog
 
 from civitas.infra.search import finding, frames, loading
 from civitas.infra.search.following import Follower
+from civitas.infra.search.settings import LONGEST_PATH
 from civitas.infra.search.shape import Question
 from civitas.kit.errors import Conflict, Unavailable
 
@@ -86,7 +87,7 @@ async def listening(path: Path, answers: Answers) -> AsyncIterator[None]:
 
     Raises Conflict when another index answers there, Unavailable when the path cannot be one.
     """
-    if len(os.fsencode(path)) > frames.LONGEST_PATH:
+    if len(os.fsencode(path)) > LONGEST_PATH:
         raise Unavailable(
             f"{path} is too long for a socket; set index.socket to a path of at most 100 bytes."
         )

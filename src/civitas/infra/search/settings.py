@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, Field
+
+# Addresses of Unix sockets are this short on every system, in bytes.
+LONGEST_PATH: Final = 100
 
 
 class IndexSettings(BaseModel):
