@@ -1,6 +1,6 @@
-"""`python -m bench [hashing|start|upload|catalog|gallery|growth|ledger|orchestration|engine ...]`: all or those named.
+"""`python -m bench [NAME ...]`: all benchmarks, or those named; each writes its section of the page.
 
-Each writes its section of the page.
+`hashing`, `start`, `upload`, `catalog`, `gallery`, `growth`, `ledger`, `orchestration`, `callbacks`, `engine`, `pages`, `ingest`.
 
 `catalog` loads a million models into `bench-home` first (CIVITAS_BENCH_HOME names another folder, CIVITAS_BENCH_MODELS
 another number): 27 GB, half an hour on two cores.
@@ -22,6 +22,8 @@ SECTIONS = {
     "orchestration": "bench.orchestration",
     "callbacks": "bench.callbacks",
     "engine": "bench.engine",
+    "pages": "bench.pages",
+    "ingest": "bench.ingesting",
 }
 
 
