@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from PIL import Image
-from sqlalchemy import update
+from sqlalchemy import select, update
 from tests.factories.catalog import make_published_model
 from tests.factories.http import HTML, HTMX, Client
 from tests.factories.posts import make_image, make_post
@@ -17,6 +17,7 @@ from tests.flows import story
 from civitas.domains.accounts.types import X
 from civitas.domains.catalog import rebuilding
 from civitas.domains.catalog.tables import Model
+from civitas.domains.gallery.tables import Image as Picture
 from civitas.infra.imaging import png
 
 RECIPE = (
@@ -98,6 +99,47 @@ async def test_an_animation_moves_in_lists_and_on_its_page(client: Client) -> No
         assert still.status_code == 200 and still.url != moving.url
     # Whoever asked for calm is not shown what moves: the browser passes this source over.
     assert 'media="(prefers-reduced-motion: no-preference)"' in (await client.page(path)).text
+
+
+async def test_a_hidden_recipe_is_in_no_copy_and_no_place_of_origin_in_any(client: Client) -> None:
+    await story.new_member(client, "keeper")
+    book = Image.Exif()
+    book[0x0112], book[0x010F] = 6, "Camera nine"
+    book.get_ifd(0x8825)[2] = (52.0, 31.0, 12.0)
+    file = BytesIO()
+    Image.new("RGB", (64, 48), "teal").save(file, "PNG", exif=book.tobytes())
+    path = (await client.submit("/posts/create", title="Kept")).headers["location"].removesuffix("/edit")
+    sent = await client.post(
+        f"{path}/files",
+        files={"upload": ("kept.png", png.embed_text(file.getvalue(), RECIPE), "image/png")},
+        headers=HTML,
+    )
+    await client.run_tasks()
+    (upload,) = re.findall(
+        r'name="id" value="([0-9a-f-]+)"', (await client.page(sent.headers["location"])).text
+    )
+    await client.submit(f"{path}/arrived", id=upload)
+    await client.run_tasks()
+    async with client.house.database.reading() as session:
+        image = (await session.scalars(select(Picture).order_by(Picture.id.desc()).limit(1))).one()
+
+    async def copies() -> list[bytes]:
+        """Everything that is given out under the picture's name."""
+        wishes = ["original=true", *(f"width={width}" for width in (96, 320, 2048)), "anim=true,width=450"]
+        found = []
+        for wish in wishes:
+            for ending in ("jpeg", "webp", "avif", "png", "mp4"):
+                answer = await client.get(f"/img/{image.key}/{wish}/x.{ending}")
+                found += [answer.content] if answer.status_code == 200 else []
+        return found
+
+    shown = await copies()
+    assert any(b"a paper boat" in one for one in shown), "the download tells its recipe"
+    assert not any(b"Camera nine" in one for one in shown), "never with what it was taken, nor where"
+    (hidden,) = re.findall(r'action="([^"]+/recipe)"', (await client.page(f"{path}/edit")).text)
+    await client.submit(hidden, hidden="true")
+    kept = await copies()
+    assert kept and not any(b"paper boat" in one or b"Steps" in one for one in kept)
 
 
 async def test_everything_that_is_done_with_a_picture(client: Client) -> None:

@@ -45,7 +45,9 @@ async def _answer(request: Request, image: queries.Deliverable) -> Response:
     store = state_of(request).store
     wish = parse_transform(request.path_params.get("transform") or "")
     extension = _FORMATS.get(request.path_params["name"].rpartition(".")[2].lower(), "jpeg")
-    if wish.original and image.original_key and not image.hide_meta:
+    # What was recorded beside a film or a sound is in no copy that is given on, so hiding a recipe withholds pictures only.
+    withheld = image.hide_meta and image.content_type.startswith("image/")
+    if wish.original and image.original_key and not withheld:
         key, mime, cached = image.original_key, image.content_type, FOR_NOW
     else:
         kind = _moving(image, wish, extension) or extension

@@ -4,7 +4,9 @@
 import { $, csrfToken, memory, onContent, claim } from "./dom.js";
 
 const ROW = 4;
-const FAR = 3000;
+const FAR = 700;
+// So few are never taken out.
+const FEW = 40;
 const OPENED = "feed-opened";
 
 class Feed {
@@ -37,6 +39,14 @@ class Feed {
       },
       { passive: true },
     );
+    grid.addEventListener("feed:anew", () => {
+      this.cells = [];
+      this.heights = null;
+    });
+    grid.addEventListener("feed:seek", (event) => {
+      event.preventDefault();
+      this.seek(event.detail);
+    });
     grid.addEventListener("feed:whole", () => this.all());
     grid.addEventListener("feed:gone", ({ target }) => this.drop(target));
     // Before the list is kept for Back, whole.
@@ -80,7 +90,7 @@ class Feed {
   }
 
   thin() {
-    if (this.cells.length < 150) return;
+    if (this.cells.length < FEW) return;
     const start = this.grid.getBoundingClientRect().top;
     let next = null;
     this.busy = true;
@@ -110,6 +120,16 @@ class Feed {
       next = cell.node;
     }
     queueMicrotask(() => (this.busy = false));
+  }
+
+  /** Scroll until the card stands where it stood, and give it the focus. */
+  seek({ id, top }) {
+    const cell = this.cells.find((one) => $("[data-card]", one.node)?.dataset.card === id);
+    if (!cell) return;
+    const start = this.grid.getBoundingClientRect().top + scrollY;
+    scrollTo({ top: start + cell.top - top, behavior: "instant" });
+    this.thin();
+    $(".card-link", cell.node)?.focus({ preventScroll: true });
   }
 
   /** A cell is gone for good: those after it close up. */

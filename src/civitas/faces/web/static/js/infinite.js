@@ -1,9 +1,9 @@
 // [data-infinite id] holds [data-items] and [data-load-more] with <a rel="next">. The next page is fetched when
 // its link comes near and its items are appended. On Back the same items stand at the same place again.
-import { $, $$, announce, arrived, claim, memory, onContent } from "./dom.js";
+import { $, $$, announce, arrived, claim, make, memory, onContent } from "./dom.js";
 import { toast } from "./toast.js";
 
-const LIMIT = 3_000_000;
+const LIMIT = 1_500_000;
 const keyOf = (box) => `list:${box.id}:${location.pathname}${location.search}`;
 
 async function page(box, href) {
@@ -38,6 +38,7 @@ async function more(box) {
   try {
     const next = await page(box, link.href);
     const items = [...($("[data-items]", next)?.children ?? [])];
+    for (const item of items) item.dataset.from = link.getAttribute("href");
     const first = items[0];
     const count = append(box, items, $("[data-load-more]", next));
     box.dispatchEvent(new CustomEvent("feed:grew", { bubbles: true }));
@@ -72,20 +73,63 @@ function bare(item) {
   return copy;
 }
 
+/** The item that was opened, or the first that is seen: its card, its place on the screen, the page that brought it. */
+function anchor(list) {
+  const held = document.activeElement?.closest?.("[data-card]");
+  const seen = held && list.contains(held) ? held : $$("[data-card]", list).find((card) => card.getBoundingClientRect().bottom > 0);
+  if (!seen) return null;
+  const item = [...list.children].find((one) => one.contains(seen));
+  return { id: seen.dataset.card, top: seen.getBoundingClientRect().top, from: item?.dataset.from };
+}
+
+/** Bring the item back to its place; a feed that keeps far cells out of the page is asked to. */
+function seek(list, { id, top }) {
+  const asked = new CustomEvent("feed:seek", { cancelable: true, detail: { id, top } });
+  if (!list.dispatchEvent(asked)) return;
+  const card = $(`[data-card="${CSS.escape(id)}"]`, list);
+  if (card) scrollBy({ top: card.getBoundingClientRect().top - top, behavior: "instant" });
+}
+
 function save(box) {
   const list = $("[data-items]", box);
   if (!list) return;
   const added = [...list.children].slice(Number(box.dataset.first));
   const html = added.map((item) => bare(item).outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
   const link = $("[data-load-more]", box)?.outerHTML ?? "";
-  if (html.length > LIMIT) return;
-  memory.set(keyOf(box), { html, link, y: scrollY, at: Date.now() }, sessionStorage);
+  const kept = { link, y: scrollY, at: Date.now(), anchor: box.anchor ?? anchor(list) };
+  const whole = html.length <= LIMIT && memory.set(keyOf(box), { ...kept, html }, sessionStorage);
+  // A list too long to keep is taken up again at the page that held the place.
+  if (!whole) memory.set(keyOf(box), kept, sessionStorage);
+}
+
+async function takeUp(box, kept) {
+  const list = $("[data-items]", box);
+  try {
+    const found = await page(box, kept.anchor.from);
+    const items = [...($("[data-items]", found)?.children ?? [])];
+    for (const item of items) item.dataset.from = kept.anchor.from;
+    list.dispatchEvent(new CustomEvent("feed:anew"));
+    list.replaceChildren();
+    append(box, items, $("[data-load-more]", found));
+    const start = make("p", { class: "load-more" }, make("a", { class: "button secondary size-m", href: location.href }, "From the beginning"));
+    list.before(start);
+    box.dataset.first = "0";
+    requestAnimationFrame(() => requestAnimationFrame(() => seek(list, kept.anchor)));
+    watch(box);
+  } catch {
+    toast("Your place could not be found again.", { kind: "warn" });
+  }
 }
 
 function restore(box) {
   const kind = performance.getEntriesByType("navigation")[0]?.type;
   const kept = memory.get(keyOf(box), sessionStorage);
   if (!kept || kind !== "back_forward" || Date.now() - kept.at > 1_800_000) return;
+  if (kept.html === undefined && kept.anchor?.from) {
+    history.scrollRestoration = "manual";
+    takeUp(box, kept);
+    return;
+  }
   if (kept.html) {
     const parsed = new DOMParser().parseFromString(`<ul>${kept.html}</ul>${kept.link}`, "text/html");
     append(box, [...parsed.body.firstElementChild.children], $("[data-load-more]", parsed.body));
@@ -93,7 +137,11 @@ function restore(box) {
   history.scrollRestoration = "manual";
   const settle = () => scrollTo({ top: kept.y, behavior: "instant" });
   settle();
-  requestAnimationFrame(() => requestAnimationFrame(settle));
+  const list = $("[data-items]", box);
+  // Letters that arrived meanwhile make lines of another height: what counts is the item, not the number of pixels.
+  const again = () => (kept.anchor && list ? seek(list, kept.anchor) : settle());
+  requestAnimationFrame(() => requestAnimationFrame(again));
+  document.fonts?.ready.then(() => requestAnimationFrame(again));
 }
 
 onContent((root) => {
@@ -109,6 +157,15 @@ document.addEventListener("click", (event) => {
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   more(link.closest("[data-infinite]"));
+});
+
+// A press moves the focus to what is opened; what is on the screen is noted before the page changes.
+document.addEventListener("click", (event) => {
+  const card = event.target.closest?.("[data-infinite] [data-card]");
+  const box = card?.closest("[data-infinite]");
+  if (!box || !event.target.closest("a")) return;
+  const item = [...$("[data-items]", box).children].find((one) => one.contains(card));
+  box.anchor = { id: card.dataset.card, top: card.getBoundingClientRect().top, from: item?.dataset.from };
 });
 
 addEventListener("pagehide", () => document.querySelectorAll("[data-infinite]").forEach(save));
