@@ -279,6 +279,40 @@ async def test_arguments_of_a_wrong_kind_are_refused_when_they_are_submitted(
     assert await purse(session, actor) == before
 
 
+async def test_snapshots_of_packs_of_nodes_are_a_job_each_with_their_files(session: AsyncSession) -> None:
+    actor = await submitter(session)
+    packs = [f"urn:air:comfy:nodepack:comfyregistry:someone/pack-{n}@1.0" for n in range(51)]
+    with pytest.raises(BadTemplate) as refused:
+        await run(session, actor, step("comfyNodepackSnapshot", {"nodepacks": packs}))
+    assert list(refused.value.fields) == ["steps[0].input.nodepacks"]
+    before = await purse(session, actor)
+    id = await run(session, actor, step("comfyNodepackSnapshot", {"nodepacks": packs[:2]}))
+    jobs = await waiting(session, id)
+    assert [job.input["nodepacks"] for job in jobs] == [[pack] for pack in packs[:2]]
+    for job, pack in zip(jobs, packs, strict=False):
+        files = {name: {"$blob": place} for place, name in enumerate(("layer", "objectInfo", "web"))}
+        await succeed(session, job, {"results": [{"nodepack": pack, "layerAir": pack, **files}]})
+    found = await look(session, actor, id)
+    assert found.status is Status.SUCCEEDED
+    assert [one["nodepack"] for one in (found.steps[0].output or {})["results"]] == packs[:2]
+    assert await purse(session, actor) == before
+
+
+async def test_references_into_more_than_an_input_may_hold_end_the_step_alone(session: AsyncSession) -> None:
+    actor = await submitter(session)
+    id = await run(
+        session,
+        actor,
+        echo("x" * 700_000, "much"),
+        echo([ref("much", "output.message")] * 2, "twice"),
+        echo(ref("much", "output.message"), "once"),
+    )
+    found = await look(session, actor, id)
+    assert [one.status for one in found.steps] == [Status.SUCCEEDED, Status.FAILED, Status.SUCCEEDED]
+    assert found.steps[1].reason == "reference_unresolved"
+    assert "larger than an input may be" in found.steps[1].warnings[0]
+
+
 async def test_what_references_lead_to_is_held_against_the_schema(session: AsyncSession) -> None:
     actor = await submitter(session)
     before = await purse(session, actor)

@@ -133,8 +133,12 @@ def _told(template: Template) -> Iterator[Fault]:
 
 
 def _step(step: StepTemplate, where: str, names: list[str], place: int) -> Iterator[Fault]:
-    if kinds.of(step.type) is None:
+    kind = kinds.of(step.type)
+    if kind is None:
         yield f"{where}.$type", f"there is no step type {step.type[:100]!r}."
+    for field, most in kind.longest.items() if kind else ():
+        if isinstance(found := step.input.get(field), list) and len(found) > most:
+            yield f"{where}.input.{field}", f"at most {most}, not {len(found)}."
     if step.name is not None and (
         not 1 <= len(step.name) <= LONGEST_NAME or step.name[0] == "$" or "\0" in step.name
     ):

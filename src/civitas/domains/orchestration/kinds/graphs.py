@@ -10,6 +10,9 @@ from civitas.domains.orchestration.kinds.images import IMAGE
 from civitas.domains.orchestration.kinds.kind import MEDIA_FIELDS, Input, JobPlan, Kind
 
 DAY_S: Final = 86_400
+PACK_FILES: Final = (MediaKind.FILE,) * 3
+# Packs of nodes of one step, each of which is a job.
+MOST_PACKS: Final = 50
 # What nodes that load something call it.
 NODE_FIELDS: Final = MEDIA_FIELDS | {"audio"}
 
@@ -19,6 +22,14 @@ def graphs(input: Input) -> list[JobPlan]:
     count = input.get("quantity")
     count = count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 1
     return [JobPlan({**input, "quantity": 1, "turn": place}, GRAPH_SLOTS["comfy"]) for place in range(count)]
+
+
+def packs(input: Input) -> list[JobPlan]:
+    """A job for each pack of nodes; each delivers the layer, what its nodes say of themselves, and their pages."""
+    named = input.get("nodepacks")
+    if not isinstance(named, list) or not named:
+        return [JobPlan(dict(input), PACK_FILES)]
+    return [JobPlan({**input, "nodepacks": [one]}, PACK_FILES) for one in named]
 
 
 def old_trainer(input: Input) -> str:
@@ -47,7 +58,12 @@ KINDS: Final = (
         media=NODE_FIELDS,
         lenient=True,
     ),
-    Kind("comfyNodepackSnapshot", "agents with a ComfyUI server of their own image"),
+    Kind(
+        "comfyNodepackSnapshot",
+        "agents that build images of ComfyUI; none of the engines that come with the program does",
+        jobs=packs,
+        longest={"nodepacks": MOST_PACKS},
+    ),
     Kind(
         "imageResourceTraining",
         "agents with the training engine",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -154,6 +154,8 @@ class Kind:
     rushed: bool = False
     # Whether the container of the models' files decides who can run it, too.
     packed: bool = False
+    # How many entries lists of the input have at most, where each is a job.
+    longest: Mapping[str, int] = field(default_factory=dict)
 
     def asks_for(self, input: Input, files: Iterable[str] = ()) -> str:
         """The capability that a job of this input needs; the type alone where nothing else decides.
