@@ -39,6 +39,8 @@ CHANGING: Final = (
     re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)?"),
     re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])"),
+    # A form's token, masked anew for each page.
+    re.compile(r"(?<![0-9a-f])[0-9a-f]{128}(?![0-9a-f])"),
     re.compile(r"(sig|signature|expires|token|X-Civitas-[A-Za-z]+)=[^\"&<\s]+"),
 )
 

@@ -275,6 +275,7 @@ async def ticket(request: Request, form: TicketForm, actor: Writer) -> Ticket:
 
     Its slot is the advert's key. Who is a member sees none, so there is none for them.
     """
+    actor.require(Scope.USER_WRITE)
     if form.slot not in {one.row.key for one in house_adverts.running()}:
         raise Conflict("No such advert is shown on this site now.", code="no_advert")
     async with state_of(request).database.reading() as session:
