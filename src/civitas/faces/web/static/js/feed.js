@@ -4,7 +4,7 @@
 import { $, csrfToken, memory, onContent, claim } from "./dom.js";
 
 const ROW = 4;
-const FAR = 700;
+const FAR = 600;
 // So few are never taken out.
 const FEW = 40;
 const OPENED = "feed-opened";

@@ -4,6 +4,7 @@ import { $, $$, announce, arrived, claim, make, memory, onContent } from "./dom.
 import { toast } from "./toast.js";
 
 const LIMIT = 1_500_000;
+const MOST_KEPT = 700;
 const keyOf = (box) => `list:${box.id}:${location.pathname}${location.search}`;
 
 async function page(box, href) {
@@ -23,8 +24,9 @@ function append(box, items, more) {
   });
   list.append(...fresh);
   const old = $("[data-load-more]", box);
-  if (more) old.replaceWith(more);
-  else old.remove();
+  if (more && old) old.replaceWith(more);
+  else if (more) box.append(more);
+  else old?.remove();
   fresh.forEach(arrived);
   return fresh.length;
 }
@@ -94,10 +96,10 @@ function save(box) {
   const list = $("[data-items]", box);
   if (!list) return;
   const added = [...list.children].slice(Number(box.dataset.first));
-  const html = added.map((item) => bare(item).outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
+  const html = added.length > MOST_KEPT ? null : added.map((item) => bare(item).outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
   const link = $("[data-load-more]", box)?.outerHTML ?? "";
   const kept = { link, y: scrollY, at: Date.now(), anchor: box.anchor ?? anchor(list) };
-  const whole = html.length <= LIMIT && memory.set(keyOf(box), { ...kept, html }, sessionStorage);
+  const whole = html !== null && html.length <= LIMIT && memory.set(keyOf(box), { ...kept, html }, sessionStorage);
   // A list too long to keep is taken up again at the page that held the place.
   if (!whole) memory.set(keyOf(box), kept, sessionStorage);
 }
