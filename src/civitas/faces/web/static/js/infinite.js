@@ -95,10 +95,13 @@ function seek(list, { id, top }) {
 function save(box) {
   const list = $("[data-items]", box);
   if (!list) return;
+  // A feed keeps what is far away out of the page: all of it is wanted now.
+  const place = box.anchor ?? anchor(list);
+  list.dispatchEvent(new CustomEvent("feed:whole"));
   const added = [...list.children].slice(Number(box.dataset.first));
   const html = added.length > MOST_KEPT ? null : added.map((item) => bare(item).outerHTML.replace(/ data-on[a-z-]+="1"/g, "")).join("");
   const link = $("[data-load-more]", box)?.outerHTML ?? "";
-  const kept = { link, y: scrollY, at: Date.now(), anchor: box.anchor ?? anchor(list) };
+  const kept = { link, y: scrollY, at: Date.now(), anchor: place };
   const whole = html !== null && html.length <= LIMIT && memory.set(keyOf(box), { ...kept, html }, sessionStorage);
   // A list too long to keep is taken up again at the page that held the place.
   if (!whole) memory.set(keyOf(box), kept, sessionStorage);
