@@ -79,13 +79,18 @@ async def test_a_version_that_one_may_not_see_cannot_be_named(session: AsyncSess
 
 
 async def test_only_its_owner_and_staff_change_it(session: AsyncSession) -> None:
-    post = await make_post(session)
-    draft = await make_post(session, published=False)
+    owner = await make_person(session)
+    post = await make_post(session, owner)
+    draft = await make_post(session, owner, published=False)
+    mature = await make_post(session, owner)
+    await make_image(session, post)
+    await make_image(session, mature, nsfw_level=16)
     other = await make_person(session)
     with pytest.raises(Forbidden):
         await posting.change(session, actor_for(other), post_id=post, title="x")
-    with pytest.raises(NotFound):
-        await posting.change(session, actor_for(other), post_id=draft, title="x")
+    for hidden in (draft, mature):
+        with pytest.raises(NotFound):
+            await posting.change(session, actor_for(other), post_id=hidden, title="x")
     changed = await posting.change(session, actor_for(other, role=Role.MODERATOR), post_id=draft, title="x")
     assert changed.title == "x"
 

@@ -144,7 +144,9 @@ async def editable(session: AsyncSession, actor: Actor, *, post_id: int, removed
     if post is None or (post.deleted_at is not None and not (removed and policy.can_edit_post(actor, post))):
         raise NotFound("This post was not found.", code="post_not_found")
     if not policy.can_edit_post(actor, post):
-        if post.published_at is None or post.published_at > clock.now():
+        public = post.published_at is not None and post.published_at <= clock.now()
+        shown = select(Image.id).where(Image.post_id == post.id, policy.visible_to(actor)).limit(1)
+        if not public or await session.scalar(shown) is None:
             raise NotFound("This post was not found.", code="post_not_found")
         raise Forbidden("Only its owner can change this post.", code="not_owner")
     if post.showcase:

@@ -64,6 +64,8 @@ class Feed {
   }
 
   place(cells, anew) {
+    // A cell in the fourth column would keep four columns alive where only two have room.
+    if (anew) for (const cell of cells) cell.node.style.gridArea = "";
     const style = getComputedStyle(this.grid);
     const columns = style.gridTemplateColumns.split(" ");
     const width = Number.parseFloat(columns[0]);
