@@ -268,6 +268,7 @@ class Owned:
             "generate": {"prompt": "a red circle", "checkpoint": self.version},
             "estimateGeneration": {"prompt": "a red circle", "checkpoint": self.version},
             "makeOutputStricter": {"level": "r"},
+            "judgeGeneration": {"liked": True},
             "archiveGenerations": {"ids": [self.made]},
             "enlarge": {"blobId": self.output},
             "estimateEnlargement": {"blobId": self.output},

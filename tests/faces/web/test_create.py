@@ -17,7 +17,8 @@ from tests.factories.http import Client
 from tests.factories.orchestration import make_agent
 from tests.flows import story
 
-from civitas.domains.buzz.ledger import wallets
+from civitas.domains.buzz.ledger import posting, wallets
+from civitas.domains.buzz.types import Currency, wallet
 from civitas.domains.catalog import rebuilding
 from civitas.domains.catalog.tables import ModelVersion
 from civitas.domains.gallery.tables import Image, Post
@@ -27,6 +28,7 @@ from civitas.domains.studio import presets
 from civitas.domains.studio.tables import PromptBlock
 from civitas.infra.imaging import png
 from civitas.kit import clock
+from civitas.kit.money import buzz
 
 PICTURE = png.embed_text(story.drawing(), "a red circle\nSteps: 20, Seed: 7")
 
@@ -367,6 +369,34 @@ async def test_several_are_taken_along_marked_and_removed(client: Client, maker:
     none = await client.submit("/create/generations/several/remove")
     assert none.status_code == 303
     assert (await client.submit("/create/generations/several/burn", pick=[first])).status_code == 404
+
+
+async def test_what_came_out_is_judged_and_that_is_rewarded_once(client: Client, maker: Maker) -> None:
+    async def blue() -> int:
+        async with client.house.database.reading() as session:
+            purse = wallet(maker.person, Currency.BLUE)
+            return (await posting.balances(session, [purse]))[purse]
+
+    workflow, _ = await _made(client, maker)
+    where, before = f"/create/generations/{workflow}", await blue()
+    judged = await client.post(f"{where}/feedback", data={"thumb": "up"}, headers={"HX-Request": "true"})
+    assert re.search(r'aria-label="It came out well"[^>]*aria-pressed="true"', judged.text)
+    await client.run_tasks()
+    assert await blue() == before + buzz(4)
+    other = await client.post(f"{where}/feedback", data={"thumb": "down"}, headers={"HX-Request": "true"})
+    assert re.search(r'aria-label="It did not come out well"[^>]*aria-pressed="true"', other.text)
+    shown = (await client.get(f"/api/v1/studio/generations/{workflow}")).json()
+    assert shown["liked"] is False and "feedback:liked" not in shown["tags"]
+    await client.run_tasks()
+    assert await blue() == before + buzz(4), "a generation is rewarded once, whatever is said of it"
+    here = f"/api/v1/studio/generations/{workflow}/feedback"
+    assert (await client.put(here, json={"liked": None})).status_code == 204
+    assert (await client.get(f"/api/v1/studio/generations/{workflow}")).json()["liked"] is None
+    await client.submit("/create", **form(maker, prompt="a green star"))
+    async with client.house.database.reading() as session:
+        waiting = (await session.scalars(select(Workflow.id).where(Workflow.id != workflow))).one()
+    early = await client.put(f"/api/v1/studio/generations/{waiting}/feedback", json={"liked": True})
+    assert (early.status_code, early.json()["code"]) == (409, "nothing_made")
 
 
 async def test_a_picture_and_a_mask_are_sent_without_script(client: Client, maker: Maker) -> None:

@@ -1,4 +1,4 @@
-"""What was made, taken further: tried again, made larger, several taken along or put away at once."""
+"""What was made, taken further: tried again, made larger, judged, several taken along or put away at once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from civitas.contracts.events.studio import OutputRated
 from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.orchestration import cancelling, charging, editing, estimating, submitting
 from civitas.domains.orchestration.media import archives
@@ -17,8 +18,9 @@ from civitas.domains.orchestration.shown import Estimate
 from civitas.domains.orchestration.templates import StepTemplate, Template
 from civitas.domains.studio import blocking, generations, made
 from civitas.domains.studio.generations import TAG, Started
-from civitas.domains.studio.made import FAVOURITE, Generation
+from civitas.domains.studio.made import DISLIKED, FAVOURITE, LIKED, Generation
 from civitas.domains.studio.recipes import Recipe
+from civitas.infra.queue.outbox import publish
 from civitas.kit.errors import Conflict, Invalid
 
 # How often a picture is made twice as large at once.
@@ -106,6 +108,21 @@ async def pack(session: AsyncSession, actor: Actor, *, workflow_ids: Sequence[st
         raise Conflict("There are no pictures to take along yet.", code="nothing_made")
     name = workflow_ids[0] if len(set(workflow_ids)) == 1 else "pictures"
     return await archives.make(session, person_id=actor.require(), entries=entries, name=name)
+
+
+async def judge(session: AsyncSession, actor: Actor, *, workflow_id: str, liked: bool | None) -> None:
+    """Say whether something came out well, otherwise, or no more than that it was made (FEATURES G16).
+
+    Raises UnknownWorkflow, Conflict (`nothing_made`) before there is a picture.
+    """
+    one = await made.one(session, actor, workflow_id)
+    if not any(picture.available for picture in one.pictures):
+        raise Conflict("There is nothing to judge yet.", code="nothing_made")
+    for tag, on in ((LIKED, liked is True), (DISLIKED, liked is False)):
+        if on != (tag in one.tags):
+            await (editing.add_tag if on else editing.remove_tag)(session, actor, one.id, tag=tag)
+    if liked is not None and liked != one.liked:
+        await publish(session, OutputRated(actor.require(), one.id, liked))
 
 
 async def mark(session: AsyncSession, actor: Actor, *, workflow_ids: Sequence[str], on: bool) -> None:

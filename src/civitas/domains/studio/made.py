@@ -26,6 +26,8 @@ from civitas.kit.sql import statements
 
 GENERATED: Final = "gen"
 FAVOURITE: Final = "favorite"
+LIKED: Final = "feedback:liked"
+DISLIKED: Final = "feedback:disliked"
 PAGE: Final = 20
 
 _SQL = statements("civitas.domains.studio", "made.sql")
@@ -93,6 +95,11 @@ class Generation:
     def favourite(self) -> bool:
         """Whether its owner marked it."""
         return FAVOURITE in self.tags
+
+    @property
+    def liked(self) -> bool | None:
+        """What its owner said of how it came out; None when nothing was said."""
+        return True if LIKED in self.tags else False if DISLIKED in self.tags else None
 
     @property
     def given_back(self) -> int:

@@ -44,6 +44,7 @@ class GenerationShown(Answer):
     warnings: list[str]
     tags: list[str]
     favourite: bool
+    liked: bool | None
     pictures: list[PictureShown]
     cost: float
     charged: float
@@ -99,6 +100,7 @@ def generation_shown(one: Generation, links: MediaLinks) -> GenerationShown:
         warnings=list(one.warnings),
         tags=list(one.tags),
         favourite=one.favourite,
+        liked=one.liked,
         pictures=[_picture(picture, one, links) for picture in one.pictures],
         cost=money.as_number(one.cost),
         charged=money.as_number(one.charged),

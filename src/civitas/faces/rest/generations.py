@@ -182,6 +182,23 @@ async def untag(generation_id: str, tag: str, writer: Writer, session: Unit) -> 
     )
 
 
+class Feedback(Body):
+    """Whether it came out well; null takes back what was said."""
+
+    liked: bool | None
+
+
+@router.put(
+    "/generations/{generation_id}/feedback",
+    operation_id="judgeGeneration",
+    summary="Say How A Generation Came Out",
+    status_code=204,
+)
+async def feedback(generation_id: str, body: Feedback, writer: Writer, session: Unit) -> None:
+    """Say whether it came out well, once there is a picture; rewarded once a generation."""
+    await again.judge(session, _maker(writer), workflow_id=generation_id[:64], liked=body.liked)
+
+
 @router.delete(
     "/generations/{generation_id}",
     operation_id="removeGeneration",

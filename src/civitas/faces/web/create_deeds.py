@@ -67,6 +67,16 @@ async def favourite(request: Request, member: Member, workflow_id: str) -> Respo
     return await _card(request, member, workflow_id)
 
 
+@router.post("/{workflow_id}/feedback")
+async def feedback(request: Request, member: Member, workflow_id: str) -> Response:
+    """Say whether it came out well; pressed again, it is taken back."""
+    form = await forms.read(request)
+    liked = {"up": True, "down": False}.get(form.get("thumb"))
+    async with state_of(request).database.unit() as session:
+        await again.judge(session, member, workflow_id=workflow_id[:64], liked=liked)
+    return await _card(request, member, workflow_id)
+
+
 @router.post("/{workflow_id}/release")
 async def release(request: Request, member: Member, workflow_id: str) -> Response:
     """Pay with yellow Buzz for what turned out mature, and see it."""

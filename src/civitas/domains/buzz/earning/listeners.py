@@ -10,6 +10,7 @@ from civitas.contracts.events.accounts import Followed, OnboardingStepTaken
 from civitas.contracts.events.buzz import BuzzPurchased, MembershipPaid, TipGiven
 from civitas.contracts.events.catalog import ModelEngaged
 from civitas.contracts.events.gallery import PostPublished, Reacted, VersionsShown
+from civitas.contracts.events.studio import OutputRated
 from civitas.domains.buzz.earning import awarding, referrals, rewards, tips
 from civitas.infra.queue.registry import on
 
@@ -47,6 +48,12 @@ async def reward_post(session: AsyncSession, event: PostPublished) -> None:
 @on(VersionsShown)
 async def reward_shown(session: AsyncSession, event: VersionsShown) -> None:
     """Reward the creators of models that others post with."""
+    await _reward(session, event)
+
+
+@on(OutputRated)
+async def reward_rating(session: AsyncSession, event: OutputRated) -> None:
+    """Reward whoever says how a generation came out."""
     await _reward(session, event)
 
 

@@ -13,6 +13,7 @@ from civitas.contracts import subjects
 from civitas.contracts.events.accounts import Followed, OnboardingStepTaken
 from civitas.contracts.events.catalog import ModelEngaged
 from civitas.contracts.events.gallery import PostPublished, Reacted, VersionsShown
+from civitas.contracts.events.studio import OutputRated
 from civitas.contracts.subjects import Subject
 from civitas.domains.buzz.economy import economy
 from civitas.kit import clock
@@ -56,6 +57,10 @@ async def _onboarded(_: AsyncSession, event: OnboardingStepTaken) -> Sequence[Ea
 
 async def _followed(_: AsyncSession, event: Followed) -> Sequence[Earned]:
     return (Earned("first_daily_follow", event.person_id, f"user:{event.target_id}"),)
+
+
+async def _rated(_: AsyncSession, event: OutputRated) -> Sequence[Earned]:
+    return (Earned("generation_feedback", event.person_id, f"generation:{event.workflow_id}"),)
 
 
 async def _collected(session: AsyncSession, event: ModelEngaged) -> Sequence[Earned]:
@@ -118,7 +123,7 @@ REWARDS = (
     ),
     Reward("first_daily_post", "whoever posts", "a day", {PostPublished: _posted}),
     Reward("first_daily_follow", "whoever follows", "a person followed", {Followed: _followed}),
-    Reward("generation_feedback", "whoever rates", "an output", awaits=("studio.OutputRated",)),
+    Reward("generation_feedback", "whoever rates", "a generation", {OutputRated: _rated}),
     Reward(
         "collected_content",
         "the owner of what others collect",
