@@ -58,7 +58,10 @@ def _stop_when_last(root: Path, started: EmbeddedServer) -> None:
 
     # The other processes may have long tests left; they need the server until their last one.
     for _ in range(36_000):
-        if int((root / "users").read_text()) <= 0:
+        # Under the lock: somebody who signs off writes the file anew.
+        with FileLock(str(root / "lock")):
+            left = int((root / "users").read_text())
+        if left <= 0:
             break
         time.sleep(0.1)
     started.stop()
