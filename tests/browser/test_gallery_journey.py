@@ -94,7 +94,7 @@ def page(live: Live, shelf: Shelf) -> Iterator[Page]:
         yield page
         expect.set_options(timeout=5_000)
         browser.close()
-        assert [one for one in complaints if "Transition was skipped" not in one] == []
+        assert [one for one in complaints if "Transition was" not in one] == []
 
 
 def _endless(page: Page) -> None:

@@ -40,6 +40,7 @@ async def test_an_upload_becomes_a_picture_of_the_post(session: AsyncSession) ->
 async def test_what_cannot_be_added(session: AsyncSession) -> None:
     ana, ben = await make_person(session), await make_person(session)
     post = await make_post(session, ana)
+    await make_image(session, post)
     upload = await make_upload(session, ana, purpose="media")
     with pytest.raises(Conflict) as fault:
         await post_pictures.add(

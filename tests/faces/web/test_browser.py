@@ -25,7 +25,8 @@ def page(chromium: Browser, gallery: str) -> Iterator[Page]:
     )
     yield page
     context.close()
-    assert complaints == []
+    # A page that is left while it fades in says so.
+    assert [one for one in complaints if not one.startswith("Transition was")] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

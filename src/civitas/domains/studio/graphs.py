@@ -56,15 +56,22 @@ _MOST_SEED: Final = 2**53 - 1
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One input of one node that can be filled in. `name` is its own in the form: `6.text`."""
+    """One input of one node that can be filled in; `6.text` in the form."""
 
-    name: str
+    # The node's own, which may have points in it, as its inputs may.
+    number: str
+    input: str
     label: str
     node: str
     kind: Kind
     value: Any
     # For `model`: which type of the catalogue.
     model_type: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in a form: no two are called alike."""
+        return f"{self.number}.{self.input}"
 
     @property
     def first(self) -> bool:
@@ -159,7 +166,7 @@ def _fields(graph: Graph) -> Iterator[Field]:
             if kind is None or name in _LEFT_OUT:
                 continue
             label = _label(node["class_type"], title, name, kind, unwanted=number in negative)
-            yield Field(f"{number}.{name}", label, title, kind, value, MODELS.get(name))
+            yield Field(number, name, label, title, kind, value, MODELS.get(name))
 
 
 def _label(node: str, title: str, name: str, kind: Kind, *, unwanted: bool) -> str:
@@ -202,9 +209,8 @@ def filled(graph: Graph, given: Mapping[str, Any], *, models: Mapping[str, str])
     made: Graph = {number: {**node, "inputs": dict(node["inputs"])} for number, node in graph.items()}
     wrong = {name: "The workflow has no such field." for name in given if name not in known}
     for name, field in known.items():
-        number, _, input = name.partition(".")
         try:
-            made[number]["inputs"][input] = _value(field, given.get(name), models)
+            made[field.number]["inputs"][field.input] = _value(field, given.get(name), models)
         except ValueError as error:
             wrong[name] = str(error)
     if wrong:

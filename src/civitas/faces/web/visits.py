@@ -183,8 +183,6 @@ async def show_fault(request: Request, fault: Fault) -> Response:
         return redirect(request, f"/account/prove?returnUrl={quote(_place(request), safe='')}")
     if fault.code == "not_onboarded":
         return redirect(request, f"/welcome?returnUrl={quote(_place(request), safe='')}")
-    if fault.code == "not_onboarded":
-        return redirect(request, f"/welcome?returnUrl={quote(_place(request), safe='')}")
     return error_page(
         request,
         fault.status,
