@@ -24,7 +24,7 @@ def create(
         bool, typer.Option(hidden=True, help="A background process runs the tasks.")
     ] = False,
 ) -> None:
-    """Make two creators and nine models, clearly marked, drawn and computed on this machine."""
+    """Make two creators and models of many kinds, clearly marked, drawn and computed on this machine."""
     settings = load_settings()
     with database_running(settings) as dsn:
         schema.upgrade(dsn)
