@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -104,13 +105,26 @@ async def test_pixels_are_bounded_and_may_be_none(tmp_path: Path) -> None:
         assert (await _moving(imaging, data, tmp_path)).moving == []
 
 
+def _noise(seed: int) -> Image.Image:
+    return Image.frombytes("L", (64, 48), random.Random(seed).randbytes(64 * 48)).convert("P")
+
+
 async def test_one_that_breaks_off_moves_as_far_as_it_goes(imaging: PillowImaging, tmp_path: Path) -> None:
-    noise = [Image.effect_noise((64, 48), 80).convert("P") for _ in range(12)]
-    whole = _animated("GIF", noise)
-    done = await _moving(imaging, whole[: len(whole) * 2 // 3] + b";", tmp_path)
-    assert done.variants, "the first frame is shown"
-    for copy in done.moving:
-        assert 2 <= _played(copy.path)[0] < 12
+    whole = _animated("GIF", [_noise(number) for number in range(12)])
+    for place in range(0, 60, 7):
+        cut = len(whole) * 2 // 3 + place
+        done = await _moving(imaging, whole[:cut] + b";" * (place % 2), tmp_path)
+        assert done.variants, "the first frame is shown"
+        (copy,) = done.moving
+        assert 7 <= _played(copy.path)[0] <= 9
+
+
+async def test_a_gif_may_break_off_anywhere(imaging: PillowImaging, tmp_path: Path) -> None:
+    whole = _animated("GIF", [_noise(number) for number in range(3)])
+    second = whole.index(b"\x21\xf9", whole.index(b"\x21\xf9") + 2)
+    for cut in range(second, second + 40):
+        done = await _moving(imaging, whole[:cut], tmp_path)
+        assert done.variants and done.moving == [], cut
 
 
 async def test_nothing_moves_that_is_still_or_was_not_asked_for(

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from tests.factories.indexes import following, until
 
 from civitas.infra.db.database import Database
+from civitas.infra.db.embedded import Address
 from civitas.infra.search import changes
 from civitas.infra.search.asking import SocketIndex
 from civitas.infra.search.following import Follower
@@ -27,11 +28,11 @@ def connect(dsn: str, *, autocommit: bool = True) -> psycopg.Connection[Any]:
 
 
 @pytest.fixture
-def dsn(own_dsn: str) -> str:
+def dsn(lone_dsn: str) -> str:
     """A feed alone, without the pictures that its rows are of; its triggers fire."""
-    with psycopg.connect(own_dsn) as connection:
+    with psycopg.connect(lone_dsn) as connection:
         connection.execute("ALTER TABLE feed_images DROP CONSTRAINT fk_feed_images_image_id")
-    return own_dsn
+    return lone_dsn
 
 
 def put(
@@ -153,6 +154,29 @@ async def test_what_it_cannot_know_makes_it_load_anew(dsn: str, tmp_path: Path) 
             put(plain, 3)
             await until(lambda: follower.state.answers and held(follower) == {2, 3})
             assert follower.state.loads == 3
+
+
+async def test_a_transaction_of_another_database_holds_nothing_up(
+    dsn: str, lone_server: Address, tmp_path: Path
+) -> None:
+    """It may last for hours, and is older than whatever the log tells meanwhile."""
+    elsewhere = Address(lone_server.port, lone_server.password, "postgres").dsn
+    with connect(elsewhere, autocommit=False) as other, connect(dsn) as plain:
+        other.execute("SELECT pg_current_xact_id()")
+        put(plain, 1)
+        async with following(dsn, tmp_path / "i") as (follower, _):
+            await until(lambda: follower.state.answers)
+            plain.execute("TRUNCATE feed_images")
+            put(plain, 2)
+            await until(lambda: follower.state.loads == 2 and follower.state.answers)
+            known = dict(follower._seen)
+            put(plain, 3)
+            await until(lambda: held(follower) == {2, 3})
+            assert follower.state.loads == 2, "what a load saw is not told again"
+            assert known.items() <= follower._seen.items()
+            other.rollback()
+            put(plain, 4)
+            await until(lambda: held(follower) == {2, 3, 4} and not known.keys() & follower._seen.keys())
 
 
 async def test_it_is_behind_when_it_hears_nothing(dsn: str, tmp_path: Path) -> None:

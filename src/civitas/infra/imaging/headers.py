@@ -168,6 +168,9 @@ def _gif(data: bytes, limits: ImagingSettings) -> tuple[int, int, int]:
     while at < len(data) and frames <= limits.max_frames:
         block, steps = data[at], steps + 1
         if block == 0x2C:
+            # Cut off within a frame's header: the frames before it can be shown.
+            if frames and at + 10 > len(data):
+                break
             left, top, wide, high, flags = struct.unpack_from("<HHHHB", data, at + 1)
             width, height, frames = max(width, left + wide), max(height, top + high), frames + 1
             at += 11 + (3 << (flags & 7) + 1 if flags & 0x80 else 0)

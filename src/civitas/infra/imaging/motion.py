@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +95,8 @@ def _copies(size: tuple[int, int], orientation: int, limits: ImagingSettings) ->
 def _played(image: Image.Image) -> Iterator[tuple[int, int]]:
     """Each frame in turn, loaded: when it begins and how long it is shown, in milliseconds."""
     at_ms = 0
-    for number in range(getattr(image, "n_frames", 1)):
+    # Not `n_frames`: counting walks to the end of the file, and fails where that is missing.
+    for number in count():
         try:
             image.seek(number)
             image.load()

@@ -176,7 +176,7 @@ class Follower:
         loaded = await loop.run_in_executor(
             self._thread, lambda: loading.load(self.dsn, self.shapes, memory=self.memory, told=told)
         )
-        self.state.collections, self._bound, self._seen = loaded.collections, loaded.bound, {}
+        self.state.collections, self._bound, self._seen = loaded.collections, loaded.bound, loaded.seen
         self.state.loaded_s, self.state.loads = time.monotonic() - began, self.state.loads + 1
         log.info(
             "index.loaded",

@@ -28,10 +28,12 @@ PAGE: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Collections by name; every change of a transaction before `bound` is in them."""
+    """Collections by name; every change of a transaction before `bound` is in them, and those in lines of the log
+    that `seen` names (with their transactions): any transaction of the server that has not ended holds `bound` back."""
 
     collections: dict[str, Collection]
     bound: int
+    seen: dict[int, int]
 
 
 class TooLarge(Exception):
@@ -67,9 +69,11 @@ def load(
         row = connection.execute("SELECT pg_snapshot_xmin(pg_current_snapshot())::text").fetchone()
         if row is None:
             raise Unavailable("The database did not say where its transactions stand.")
+        bound = int(row[0])
+        seen = connection.execute("SELECT id, xid FROM index_changes WHERE xid >= %s", [bound]).fetchall()
         made = {shape.name: _collection(connection, shape, memory, told) for shape in shapes}
         let_go()
-        return Loaded(made, int(row[0]))
+        return Loaded(made, bound, dict(seen))
 
 
 def _collection(
