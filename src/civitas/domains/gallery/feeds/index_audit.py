@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from civitas.domains.gallery.feeds import indexing
@@ -25,6 +26,7 @@ TAKE: Final = 50
 AGAIN_S: Final = 1.0
 TRIES: Final = 3
 
+_Look = Callable[[], Awaitable[list[str]]]
 _SAMPLE: Final = "SELECT term FROM feed_terms WHERE term >= 67108864 AND images < %(below)s ORDER BY random() LIMIT %(some)s"
 
 
@@ -44,27 +46,25 @@ async def compare(reads: ReadPool, index: SocketIndex, *, rng: random.Random | N
     status = await index.status()
     if status is None or not status["answers"]:
         return Compared(away=True)
-    wrong: list[str] = []
     known = await Known().of(reads)
     sample = [row[0] for row in await reads.fetch(_SAMPLE, {"below": COUNTED_BELOW, "some": TERMS})]
-    for shelf in (IMAGES, POSTS):
-        wrong += await _lasting(lambda shelf=shelf: _counts(reads, index, shelf, sample))  # type: ignore[misc]
-    for _ in range(PAGES):
-        plan = _some_plan(rng, sample, known)
-        wrong += await _lasting(lambda plan=plan: _page(reads, index, plan))  # type: ignore[misc]
+    looks: list[_Look] = [partial(_counts, reads, index, shelf, sample) for shelf in (IMAGES, POSTS)]
+    looks += [partial(_page, reads, index, _some_plan(rng, sample, known)) for _ in range(PAGES)]
+    wrong = await _lasting(looks)
     if wrong:
         await index.anew()
     return Compared(2 * len(sample), PAGES, tuple(wrong))
 
 
-async def _lasting(look: Callable[[], Awaitable[list[str]]]) -> list[str]:
-    found = await look()
+async def _lasting(looks: Sequence[_Look]) -> list[str]:
+    """What differs, and still did when it was looked at again a few times."""
+    differ = [(look, found) for look in looks if (found := await look())]
     for _ in range(TRIES):
-        if not found:
+        if not differ:
             break
         await asyncio.sleep(AGAIN_S)
-        found = await look()
-    return found
+        differ = [(look, found) for look, _ in differ if (found := await look())]
+    return [one for _, found in differ for one in found]
 
 
 async def _counts(reads: ReadPool, index: SocketIndex, shelf: Shelf, sample: list[int]) -> list[str]:
