@@ -297,6 +297,11 @@ async def transfers(dsn: str, seconds: float, rounds: int, postmaster: int) -> l
     return rows
 
 
+READ_AS = """medians, and medians of the ratios round by round. The limit is one call
+of a function that inserts and updates as many rows without any rule, over bare psycopg, prepared. *At once* is a posting
+that is a transaction of its own ([decision 13](decisions/0013-a-posting-may-be-its-own-transaction.md)); *in a unit of
+work* one that becomes true together with other rows. CPU is the processor time of the calling process and of the whole
+server."""
 HEAD = ["what", "callers", "at once, a second", "limit, a second", "ratio", "CPU ms of one", "limit's", "ratio by CPU",
         "in a unit of work, a second", "ratio by CPU"]  # fmt: skip
 
@@ -406,7 +411,10 @@ def run(seconds: float = 4, rounds: int = 5, postings: int = 10_000_000) -> None
     finally:
         server.stop()
         shutil.rmtree(home, ignore_errors=True)
-    body = report.table(HEAD, rows)
+    body = (
+        f"{PEOPLE:,} people, {rounds} rounds of {seconds:g} s of each side by turns; {READ_AS}\n\n"
+        + report.table(HEAD, rows)
+    )
     body += (
         f"\n\npgbench's TPC-B-like transaction on the same server, 8 clients: {pgbench:,.0f} a second.\n\n"
     )
