@@ -233,6 +233,48 @@ async def test_a_model_leads_here_and_a_picture_is_remixed_with_what_is_missing_
     assert (await client.get("/create", params={"remix": image_id + 1})).status_code == 404
 
 
+async def test_what_was_made_is_tagged_and_found_by_its_tags(client: Client, maker: Maker) -> None:
+    await client.submit("/create", **form(maker))
+    await client.submit("/create", **form(maker, prompt="a lonely lamp"))
+    async with client.house.database.reading() as session:
+        made = await session.scalar(select(Workflow.id).order_by(Workflow.created_at).limit(1))
+    tagging = f"/create/generations/{made}/tag"
+    await client.submit(tagging, tag="  Best  of May ")
+    await client.submit(tagging, tag="best of may")
+    page = (await client.page("/create")).text
+    assert page.count('href="/create?tag=best%20of%20may"') == 2, "among the filters, and on its card"
+    found = (await client.page("/create?tag=best%20of%20may")).text
+    assert "a red circle" in found and "a lonely lamp" not in found
+    for wrong in ("", "x" * 41, "process:upscale", "a,b", "gen", "Favorite"):
+        await client.submit(tagging, tag=wrong)
+        told = (await client.page("/create")).text
+        assert "A tag has 1 to 40" in told or "a mark of the site" in told, wrong
+    async with client.house.database.reading() as session:
+        tags = await session.scalar(select(Workflow.tags).where(Workflow.id == made))
+    assert tags == ["gen", "img", "txt2img", "best of may"]
+    await client.submit(tagging, remove="gen")
+    await client.submit(tagging, remove="best of may")
+    async with client.house.database.reading() as session:
+        tags = await session.scalar(select(Workflow.tags).where(Workflow.id == made))
+    assert tags == ["gen", "img", "txt2img"]
+    assert "best of may" not in (await client.page("/create")).text
+    async with client.house.database.unit() as session:
+        other = await make_person(session, "stranger")
+    await client.sign_in(other)
+    assert (await client.submit(tagging, tag="mine")).status_code == 404
+
+
+async def test_a_preset_is_replaced_only_when_that_is_said(client: Client, maker: Maker) -> None:
+    await client.submit("/create/presets", **form(maker, name="Usual", steps="20"))
+    refused = await client.submit("/create/presets", **form(maker, name="Usual", steps="30"))
+    assert refused.status_code == 409
+    await client.submit("/create/presets", **form(maker, name=" Usual", steps="30", replace="1"))
+    await client.submit("/create/presets", **form(maker, name="Other", steps="12", replace="1"))
+    async with client.house.database.reading() as session:
+        kept = (await presets.page(session, actor_for(maker.person))).items
+    assert [(one.name, one.settings["steps"]) for one in kept] == [("Other", 12), ("Usual", 30)]
+
+
 async def test_script_gets_the_card_alone_whatever_it_replaces(client: Client, maker: Maker) -> None:
     target = {"HX-Request": "true", "HX-Target": "made-list"}
     made = await client.post("/create", data=form(maker), headers=target)

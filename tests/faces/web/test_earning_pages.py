@@ -10,6 +10,8 @@ from tests.domains.buzz.ledger.test_posting import give
 from tests.factories.accounts import actor_for, make_person
 from tests.factories.buzz import give_buzz
 from tests.factories.catalog import make_model
+from tests.factories.community import make_article, make_writer
+from tests.factories.feeds import make_image, make_post
 from tests.factories.http import Client
 
 from civitas.contracts.subjects import Subject
@@ -66,6 +68,34 @@ async def test_a_tip_by_form_is_given_once_and_errors_come_back(client: Client) 
     await client.sign_in(ben)
     assert (await client.get(f"/tip?kind=model&id={model}")).status_code == 400
     assert (await client.get("/tip?kind=model&id=99999999")).status_code == 404
+
+
+async def test_whatever_people_made_has_a_way_to_tip_for_it(client: Client) -> None:
+    async with client.house.database.unit() as session:
+        ana, ben = await make_person(session), await make_person(session, "ben")
+        writer = await make_writer(session, "cleo")
+        post = await make_post(session, ben)
+        picture = await make_image(session, ben, post_id=post)
+        article = await make_article(session, writer)
+        await give(session, ana, Currency.GREEN, buzz(1000))
+    things = (
+        ("image", picture, f"/images/{picture}", ben),
+        ("post", post, f"/posts/{post}", ben),
+        ("article", article.id, f"/articles/{article.id}/on-light", writer.require()),
+    )
+    for kind, number, path, owner in things:
+        await client.sign_in(ana)
+        page = (await client.page(path)).text
+        assert f'href="/tip?kind={kind}&amp;id={number}"' in page and 'id="tip-dialog"' in page, kind
+        sent = {"kind": kind, "id": number, "amount": "50", "colour": "green", "key": kind}
+        assert (await client.post("/tip", data=sent)).status_code == 303
+        await client.sign_in(owner)
+        assert "/tip?kind" not in (await client.page(path)).text, "nobody tips themselves"
+    client.sign_out()
+    assert "/tip?kind" not in (await client.page(f"/images/{picture}")).text
+    async with client.house.database.reading() as session:
+        received = (await tips.listed(session, actor_for(ben), way="received")).items
+    assert [(one.subject.kind, one.amount) for one in received] == [("post", buzz(50)), ("image", buzz(50))]
 
 
 async def test_who_comes_by_a_link_is_noted_once_they_have_an_account(client: Client) -> None:

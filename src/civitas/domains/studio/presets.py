@@ -57,6 +57,16 @@ async def make(
     return preset
 
 
+async def replace(session: AsyncSession, actor: Actor, *, name: str, settings: Mapping[str, Any]) -> Preset:
+    """Keep settings under a name, instead of what was kept under it before. Raises Invalid."""
+    person = actor.require()
+    called = _checked(name, "", settings)["name"]
+    before = await session.scalar(select(Preset.id).where(Preset.person_id == person, Preset.name == called))
+    if before is None:
+        return await make(session, actor, name=name, settings=settings)
+    return await change(session, actor, preset_id=before, settings=settings)
+
+
 async def get(session: AsyncSession, actor: Actor, *, preset_id: int) -> Preset:
     """One's own preset. Raises Unauthorised, NotFound."""
     return await _own(session, actor, preset_id)

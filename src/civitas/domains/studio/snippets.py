@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import cast, delete, func, select
+from sqlalchemy.dialects.postgresql import JSONPATH, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import SYSTEM_ID, Actor
@@ -24,6 +24,8 @@ from civitas.kit.text import clean_line
 MOST_SETS: Final = 200
 MOST_ENTRIES: Final = 1_000
 LONGEST_ENTRY: Final = 500
+# In a list so many entries of a set are shown.
+EXAMPLES: Final = 6
 DEEPEST: Final = 6
 # Names put in one prompt one after the other; a circle would never end.
 MOST_REPLACED: Final = 48
@@ -41,6 +43,16 @@ class Expansion:
     prompts: tuple[str, ...]
     unknown: tuple[str, ...]
     cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A set in a list: how many entries it has, and the first of them. `shared` are everybody's."""
+
+    name: str
+    shared: bool
+    count: int
+    examples: tuple[str, ...]
 
 
 def names_in(prompt: str) -> tuple[str, ...]:
@@ -192,13 +204,45 @@ async def save(
     return result.one()
 
 
-async def remove(session: AsyncSession, actor: Actor, *, name: str) -> None:
-    """Remove one's own set. Raises NotFound."""
-    person = actor.require()
+async def listed(session: AsyncSession, actor: Actor) -> list[Listed]:
+    """A person's own sets and everybody's, by name, each with its first entries."""
+    owners = [SYSTEM_ID] if actor.id is None else [SYSTEM_ID, actor.id]
+    rows = await session.execute(
+        select(
+            SnippetSet.name,
+            SnippetSet.person_id,
+            func.jsonb_array_length(SnippetSet.entries).label("count"),
+            func.jsonb_path_query_array(SnippetSet.entries, cast(f"$[0 to {EXAMPLES - 1}]", JSONPATH)).label(
+                "examples"
+            ),
+        )
+        .where(SnippetSet.person_id.in_(owners))
+        .order_by(SnippetSet.name)
+    )
+    return [Listed(row.name, row.person_id == SYSTEM_ID, row.count, tuple(row.examples)) for row in rows]
+
+
+async def entries_of(
+    session: AsyncSession, actor: Actor, *, name: str, for_everybody: bool = False
+) -> list[str] | None:
+    """The entries of one's own set, or of one of everybody's; None when there is none of this name."""
+    owner = SYSTEM_ID if for_everybody else actor.require()
+    found = await session.scalar(
+        select(SnippetSet.entries).where(SnippetSet.person_id == owner, SnippetSet.name == name.lower())
+    )
+    return list(found) if found is not None else None
+
+
+async def remove(session: AsyncSession, actor: Actor, *, name: str, for_everybody: bool = False) -> None:
+    """Remove one's own set, or as staff one of everybody's. Raises NotFound, Forbidden."""
+    owner = actor.require()
+    if for_everybody:
+        actor.require_moderator()
+        owner = SYSTEM_ID
     gone = await session.scalar(
         delete(SnippetSet)
-        .where(SnippetSet.person_id == person, SnippetSet.name == name.lower())
+        .where(SnippetSet.person_id == owner, SnippetSet.name == name.lower())
         .returning(SnippetSet.id)
     )
     if gone is None:
-        raise NotFound("You have no set of this name.", code="no_such_set")
+        raise NotFound("There is no set of this name.", code="no_such_set")

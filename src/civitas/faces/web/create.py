@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
 from civitas.domains.buzz.memberships.entitlements import entitlements
-from civitas.domains.studio import blocking, controls, families, generations, made, presets
+from civitas.domains.studio import blocking, controls, families, generations, labels, made, presets
 from civitas.domains.studio.families import Family
 from civitas.domains.studio.remixing import Missing
 from civitas.domains.studio.tables import Preset
@@ -85,6 +85,8 @@ class CreatePage:
     next_href: str | None
     tag: str
     q: str
+    # Tags of one's own, and what may be looked for by them.
+    tags: Sequence[str]
     workflows: Sequence[tuple[str, str]] = create_form.WORKFLOWS
     priorities: Sequence[tuple[str, str]] = create_form.PRIORITIES
     formats: Sequence[tuple[str, str]] = create_form.FORMATS
@@ -168,7 +170,8 @@ async def keep(request: Request, member: Member) -> Response:
         by_alias=True, exclude_none=True, exclude={"source_image", "mask_image", "remix_of", "acknowledged"}
     )
     async with state_of(request).database.unit() as session:
-        kept = await presets.make(session, member, name=form.get("name"), settings=values)
+        keep = presets.replace if form.get("replace") else presets.make
+        kept = await keep(session, member, name=form.get("name"), settings=values)
     if request.headers.get("hx-request") == "true":
         return Response(status_code=204, headers=toast_header("ok", f"Kept as {kept.name}."))
     return redirect(request, f"{HERE}?preset={kept.id}", text=f"Kept as {kept.name}.")
@@ -215,9 +218,11 @@ async def _page(
     family = families.of_base_model(checkpoint.usable.base_model) if checkpoint else None
     limits = await entitlements(session, actor.id)
     kept: Sequence[Preset] = ()
+    tags: list[str] = []
     feed: paging.Page[made.Generation] = paging.Page([], None)
     if actor.signed_in:
         kept = (await presets.page(session, actor)).items
+        tags = await labels.used(session, actor)
         feed = await made.page(
             session, actor, tags=(tag,) if tag else (), query=q, cursor=cursor, rules=rules_of(request)
         )
@@ -252,6 +257,7 @@ async def _page(
         next_href=next_href,
         tag=tag,
         q=q,
+        tags=tags if tag in ("", made.FAVOURITE, *tags) else [tag, *tags],
     )
 
 

@@ -13,13 +13,14 @@ from civitas.domains.gallery import posting_made
 from civitas.domains.orchestration import cancelling, editing
 from civitas.domains.orchestration.editing import Change
 from civitas.domains.orchestration.media import rating
-from civitas.domains.studio import again, made
+from civitas.domains.studio import again, labels, made
 from civitas.domains.studio.made import FAVOURITE
 from civitas.faces.http.media_links import links_of
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Unit
 from civitas.faces.web import forms
 from civitas.faces.web.create_feed import rules_of, view_of
+from civitas.faces.web.shell import FlashKind
 from civitas.faces.web.templating import fragment, toast_header
 from civitas.faces.web.visits import SEE_OTHER, Member, redirect
 from civitas.kit.errors import Conflict, Invalid, NotFound
@@ -64,6 +65,21 @@ async def favourite(request: Request, member: Member, workflow_id: str) -> Respo
     async with state_of(request).database.unit() as session:
         deed = editing.add_tag if form.flag("on") and form.get("on") else editing.remove_tag
         await deed(session, member, workflow_id, tag=FAVOURITE)
+    return await _card(request, member, workflow_id)
+
+
+@router.post("/{workflow_id}/tag")
+async def tag(request: Request, member: Member, workflow_id: str) -> Response:
+    """Give it a tag of one's own, or take one away."""
+    form = await forms.read(request)
+    try:
+        async with state_of(request).database.unit() as session:
+            if gone := form.get("remove"):
+                await labels.take(session, member, workflow_id=workflow_id[:64], tag=gone)
+            else:
+                await labels.give(session, member, workflow_id=workflow_id[:64], tag=form.get("tag"))
+    except Invalid as fault:
+        return await _card(request, member, workflow_id, fault.message, kind="danger")
     return await _card(request, member, workflow_id)
 
 
@@ -141,11 +157,13 @@ async def _packed(request: Request, session: AsyncSession, member: Actor, ids: S
     return RedirectResponse(links_of(request).archive_url(packed.id, packed.expires_at), SEE_OTHER)
 
 
-async def _card(request: Request, member: Actor, workflow_id: str, told: str | None = None) -> Response:
+async def _card(
+    request: Request, member: Actor, workflow_id: str, told: str | None = None, *, kind: FlashKind = "ok"
+) -> Response:
     """The card as it is now, or the page for those without script."""
     if request.headers.get("hx-request") != "true":
-        return redirect(request, f"/create#made-{workflow_id}", text=told)
+        return redirect(request, f"/create#made-{workflow_id}", kind=kind, text=told)
     async with state_of(request).database.reading() as session:
         one = await made.one(session, member, workflow_id, rules=rules_of(request))
-    headers = toast_header("ok", told) if told else None
+    headers = toast_header(kind, told) if told else None
     return fragment(request, "create/card.html", "card", {"view": view_of(request, one)}, headers=headers)

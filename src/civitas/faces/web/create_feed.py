@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from civitas.contracts.agent_rules import AgentRules
 from civitas.domains.orchestration.types import Status
-from civitas.domains.studio import samplers
+from civitas.domains.studio import labels, samplers
 from civitas.domains.studio.made import Generation, Made
 from civitas.faces.http.media_links import MediaLinks, links_of
 from civitas.faces.http.state import state_of
@@ -63,6 +63,8 @@ class GenerationView:
     repeatable: bool
     # Where the form of the workflow is that it was made by.
     run_href: str | None
+    # Tags of its owner's own.
+    tags: tuple[str, ...]
 
 
 def view_of(request: Request, generation: Generation) -> GenerationView:
@@ -82,6 +84,7 @@ def view_of(request: Request, generation: Generation) -> GenerationView:
         run_href=f"/create/graph/{generation.recipe['graph']}?from={generation.id}"
         if isinstance(generation.recipe.get("graph"), int)
         else None,
+        tags=labels.own(generation.tags),
     )
 
 

@@ -12,9 +12,11 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.factories.accounts import actor_for, make_actor, make_person
 from tests.factories.catalog import make_model
+from tests.factories.feeds import make_image
 
 from civitas.contracts.events.accounts import OnboardingStepTaken
 from civitas.contracts.events.catalog import ModelEngaged
+from civitas.contracts.events.gallery import Collected
 from civitas.domains.accounts import following, onboarding
 from civitas.domains.accounts.tables import Person, PersonSession
 from civitas.domains.accounts.types import Relation, Role
@@ -135,6 +137,28 @@ async def test_being_collected_pays_the_owner_and_not_oneself(session: AsyncSess
         await awarding.award(session, await rewards.earned_by(session, event))
     assert await blue(session, ana) == buzz(2)
     assert await blue(session, ben) == 0
+
+
+async def test_what_comes_into_collections_pays_once_for_each_thing_and_collector(
+    session: AsyncSession, context: TaskContext
+) -> None:
+    ana, ben, cleo = [await make_person(session) for _ in range(3)]
+    model = await make_model(session, ana, status="Published")
+    picture, draft = await make_image(session, ana), await make_model(session, ana)
+    await publish(
+        session,
+        ModelEngaged(model, ben, "favourite", True),
+        Collected(1, ben, "model", model, first=True, bookmark=True),
+        Collected(2, ben, "image", picture, first=True),
+        Collected(3, ben, "image", picture, first=False),
+        Collected(4, cleo, "image", picture, first=True),
+        Collected(5, ana, "image", picture, first=True),
+        Collected(6, ben, "model", draft, first=True),
+    )
+    await drain(context)
+    assert await blue(session, ana) == buzz(6), "a model by ben, a picture by ben and by cleo"
+    assert (await blue(session, ben), await blue(session, cleo)) == (0, 0)
+    await sound(session)
 
 
 async def test_caps_of_subject_and_month_hold(session: AsyncSession) -> None:

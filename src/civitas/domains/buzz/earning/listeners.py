@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.contracts.events.accounts import Followed, OnboardingStepTaken
 from civitas.contracts.events.buzz import BuzzPurchased, MembershipPaid, TipGiven
 from civitas.contracts.events.catalog import ModelEngaged
-from civitas.contracts.events.gallery import PostPublished, Reacted, VersionsShown
+from civitas.contracts.events.gallery import Collected, PostPublished, Reacted, VersionsShown
 from civitas.contracts.events.studio import OutputRated
 from civitas.domains.buzz.earning import awarding, referrals, rewards, tips
 from civitas.infra.queue.registry import on
@@ -29,7 +29,13 @@ async def reward_follow(session: AsyncSession, event: Followed) -> None:
 
 @on(ModelEngaged)
 async def reward_collected(session: AsyncSession, event: ModelEngaged) -> None:
-    """Reward the creator of what others collect."""
+    """Reward the creator of a model that others mark as a favourite."""
+    await _reward(session, event)
+
+
+@on(Collected)
+async def reward_kept(session: AsyncSession, event: Collected) -> None:
+    """Reward the owner of what others put into a collection."""
     await _reward(session, event)
 
 

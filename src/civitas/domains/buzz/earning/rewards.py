@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.contracts import subjects
 from civitas.contracts.events.accounts import Followed, OnboardingStepTaken
 from civitas.contracts.events.catalog import ModelEngaged
-from civitas.contracts.events.gallery import PostPublished, Reacted, VersionsShown
+from civitas.contracts.events.gallery import Collected, PostPublished, Reacted, VersionsShown
 from civitas.contracts.events.studio import OutputRated
 from civitas.contracts.subjects import Subject
 from civitas.domains.buzz.economy import economy
@@ -63,14 +63,22 @@ async def _rated(_: AsyncSession, event: OutputRated) -> Sequence[Earned]:
     return (Earned("generation_feedback", event.person_id, f"generation:{event.workflow_id}"),)
 
 
-async def _collected(session: AsyncSession, event: ModelEngaged) -> Sequence[Earned]:
+async def _favoured(session: AsyncSession, event: ModelEngaged) -> Sequence[Earned]:
     if event.kind != "favourite" or not event.on:
         return ()
-    found = await subjects.resolve(session, Subject("model", event.model_id))
-    if found is None or not found.public or found.owner_id in (None, event.person_id):
+    return await _kept(session, Subject("model", event.model_id), event.person_id)
+
+
+async def _collected(session: AsyncSession, event: Collected) -> Sequence[Earned]:
+    return await _kept(session, Subject(event.kind, event.subject_id), event.person_id)
+
+
+async def _kept(session: AsyncSession, thing: Subject, by_id: int) -> Sequence[Earned]:
+    """A favourite and a place in a collection are one and the same: whoever does both pays its owner once."""
+    found = await subjects.resolve(session, thing)
+    if found is None or not found.public or found.owner_id in (None, by_id):
         return ()
-    owner = found.owner_id or 0
-    return (Earned("collected_content", owner, f"model:{event.model_id}", event.person_id, found.subject),)
+    return (Earned("collected_content", found.owner_id or 0, f"{thing.kind}:{thing.id}", by_id, thing),)
 
 
 async def _reacted(session: AsyncSession, event: Reacted) -> Sequence[Earned]:
@@ -128,7 +136,7 @@ REWARDS = (
         "collected_content",
         "the owner of what others collect",
         "a thing and a collector",
-        {ModelEngaged: _collected},
+        {ModelEngaged: _favoured, Collected: _collected},
     ),
     Reward(
         "image_posted_to_model",

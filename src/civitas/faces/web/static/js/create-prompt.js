@@ -48,6 +48,19 @@ document.addEventListener("keydown", (event) => {
   weigh(area, event.key === "ArrowUp" ? STEP : -STEP);
 });
 
+// The same by touch: what was marked last, in the prompt that was written in last, is weighed by the buttons below it.
+let last = null;
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches?.("textarea[data-prompt]")) last = event.target;
+});
+document.addEventListener("click", (event) => {
+  const by = Number(event.target.closest("[data-weigh]")?.dataset.weigh);
+  const area = last?.isConnected ? last : $("#f-prompt");
+  if (!by || !area) return;
+  area.focus();
+  weigh(area, by);
+});
+
 document.addEventListener("click", (event) => {
   const chip = event.target.closest("[data-add-word]");
   const area = $("#f-prompt");
