@@ -211,7 +211,7 @@ async def listed(session: AsyncSession, actor: Actor) -> list[Listed]:
         select(
             SnippetSet.name,
             SnippetSet.person_id,
-            func.jsonb_array_length(SnippetSet.entries).label("count"),
+            func.jsonb_array_length(SnippetSet.entries).label("size"),
             func.jsonb_path_query_array(SnippetSet.entries, cast(f"$[0 to {EXAMPLES - 1}]", JSONPATH)).label(
                 "examples"
             ),
@@ -219,7 +219,7 @@ async def listed(session: AsyncSession, actor: Actor) -> list[Listed]:
         .where(SnippetSet.person_id.in_(owners))
         .order_by(SnippetSet.name)
     )
-    return [Listed(row.name, row.person_id == SYSTEM_ID, row.count, tuple(row.examples)) for row in rows]
+    return [Listed(row.name, row.person_id == SYSTEM_ID, row.size, tuple(row.examples)) for row in rows]
 
 
 async def entries_of(
