@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,18 +30,37 @@ async def test_everybody_can_compare_the_tiers_on_offer(client: Client) -> None:
             assert f'data-tier="{tier.key}"' in monthly and tier.label in monthly
             assert f"<span>{money.dollars(tier.price_cents)}</span>" in monthly
             assert f"<span>{money.dollars(tier.yearly_cents)}</span>" in yearly
+    # What the rules give a tier is what the page says of it.
+    cards = dict(re.findall(r'data-tier="(\w+)">(.*?)</dl>', monthly, re.DOTALL))
+    for tier in economy.current().tiers:
+        if not tier.offered:
+            continue
+        told = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", cards[tier.key]))
+        member = tier.key != "free"
+        assert told["Rewards"] == f"× {tier.reward_multiplier.normalize():f}"
+        assert told["Steps of an image"] == str(tier.max_steps)
+        assert told["Models in an image"] == str(tier.resources_per_request)
+        assert told["To be made soon"] == ("free" if member else "for Buzz")
+        assert told["Creator programme"] == ("open to you" if member else "not open")
 
 
 async def test_a_member_orders_pays_cancels_and_keeps_it(client: Client) -> None:
     async with client.house.database.unit() as session:
         ana = await make_person(session, "ana")
-        await give_buzz(session, ana, money.buzz(50_000))
+        await give_buzz(session, ana, 50_000)
     await client.sign_in(ana)
     page = await client.page("/memberships/choose/bronze")
     assert "$10.00 now" in page.text
     assert (await client.page("/memberships/choose/nonsense")).status_code == 400
+    dear = (await client.page("/memberships/choose/gold")).text
+    assert "There is not enough to pay for this" in dear and "Pay with Buzz" not in dear
     refused = await client.submit("/memberships/perks/gold", key="k")
     assert refused.status_code == 303
+    assert "Yours" not in (await client.page("/memberships")).text
+    told = re.sub(r"<[^>]+>|\s+", " ", page.text)
+    assert re.search(r"It costs\s+12,500\s.*Left afterwards.*37,500", told), (
+        "which colours pay, and what is left"
+    )
     bought = await client.submit("/memberships/perks/bronze", key="k")
     assert bought.headers["location"] == "/memberships"
     page = await client.page("/memberships")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.factories.accounts import make_person
 from tests.factories.buzz import give_buzz
-from tests.factories.http import Client
+from tests.factories.http import HTML, Client
 
 from civitas.app.demo import stocking
 from civitas.domains.accounts.types import SYSTEM
@@ -13,6 +13,7 @@ from civitas.domains.buzz.shop import creators as creator_shop
 from civitas.domains.buzz.shop import reads as shop_reads
 from civitas.domains.buzz.shop.creators import Submission
 from civitas.domains.buzz.shop.types import CosmeticType
+from civitas.domains.buzz.types import Currency
 from civitas.kit.money import buzz
 
 
@@ -28,7 +29,7 @@ async def person(client: Client, name: str, amount: int = 0, **columns: object) 
     async with client.house.database.unit() as session:
         made = await make_person(session, name, **columns)
         if amount:
-            await give_buzz(session, made, buzz(amount))
+            await give_buzz(session, made, amount)
         return made
 
 
@@ -38,7 +39,7 @@ async def test_somebody_buys_a_plate_and_wears_it(client: Client) -> None:
     assert "Ember" in page.text and "Sign in" in (await client.page(f"/shop/{item}")).text
     await client.sign_in(await person(client, "ana", 1000))
     page = await client.page(f"/shop/{item}")
-    assert "700 Buzz left after" in page.text
+    assert "; 700 Buzz left after" in page.text
     form = {"key": "k1", "price": "300.0"}
     done = await client.submit(f"/shop/{item}/buy", **form)
     assert (done.status_code, done.headers["location"]) == (303, "/shop/mine")
@@ -50,6 +51,17 @@ async def test_somebody_buys_a_plate_and_wears_it(client: Client) -> None:
     assert (await client.submit(f"/shop/cosmetics/{offer.adornment.id}/wear")).status_code == 303
     assert "plate-ember" in (await client.page("/user/ana")).text
     assert "Ember" in (await client.page("/shop/purchases")).text
+
+
+async def test_the_page_counts_on_the_colours_that_pay_on_its_site(client: Client) -> None:
+    item = await stocked(client)
+    ana = await person(client, "ana")
+    async with client.house.database.unit() as session:
+        await give_buzz(session, ana, 1000, Currency.YELLOW)
+    await client.sign_in(ana)
+    assert "; 700 Buzz left after" in (await client.page(f"/shop/{item}")).text
+    safe = await client.get(f"/shop/{item}", headers=HTML | {"host": "green.localhost"})
+    assert "You need 300 Buzz more" in safe.text and "left after" not in safe.text
 
 
 async def test_what_cannot_be_bought_says_why_and_charges_nothing(client: Client) -> None:

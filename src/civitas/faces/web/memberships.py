@@ -15,6 +15,7 @@ from civitas.contracts.payments import Mode, ProviderInfo
 from civitas.domains.accounts.types import Actor
 from civitas.domains.buzz.economy import economy
 from civitas.domains.buzz.economy.rules import TierRules
+from civitas.domains.buzz.ledger import wallets
 from civitas.domains.buzz.memberships import months as membership_months
 from civitas.domains.buzz.memberships import orders as membership_orders
 from civitas.domains.buzz.memberships import queries as membership_queries
@@ -51,6 +52,9 @@ class MembershipsPage:
     state: Mine | None
     order: MembershipOrder | None
     survey: tuple[tuple[str, str], ...]
+    # The perk with which priority in the queue is free, and whose members can join the creator programme.
+    priority_perk: str
+    programme_tiers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,8 @@ class ConfirmPage:
     quote: Quote
     ways: tuple[ProviderInfo, ...]
     perks_price: int
+    # Which colours a month of perks would take, and what would be left.
+    perks: wallets.Preview
     key: str
     checkout: str | None
     form: Entered
@@ -85,6 +91,8 @@ async def compare(
         state=await membership_queries.of_person(session, visitor.require()) if signed_in else None,
         order=await membership_orders.mine(session, visitor, order) if order and signed_in else None,
         survey=tuple(SURVEY.items()),
+        priority_perk=economy.current().generation.free_priority_perk,
+        programme_tiers=tuple(economy.current().programme.tiers),
     )
     return render(request, "buzz/memberships.html", page)
 
@@ -114,12 +122,20 @@ async def _confirm(
         quote, _ = await membership_orders.quote(
             session, member, tier=tier, billing=billing, colour=_way(ways, form).colour if ways else "green"
         )
+        price = membership_terms.perks_price(quote.tier)
+        perks = wallets.preview(
+            await wallets.of(session, member.require()),
+            total=price,
+            activity="membership",
+            domain=member.domain,
+        )
     page = ConfirmPage(
         tier=quote.tier,
         billing=billing,
         quote=quote,
         ways=ways,
-        perks_price=membership_terms.perks_price(quote.tier),
+        perks_price=price,
+        perks=perks,
         key=form.get("key") or str(new_uuid()),
         checkout=checkout,
         form=form,

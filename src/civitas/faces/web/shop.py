@@ -176,7 +176,9 @@ async def _preview(session: AsyncSession, actor: Actor, price: int) -> tuple[dic
     """What each purse would pay, what lacks, and what is left in the purses that may pay."""
     if actor.id is None:
         return {}, 0, 0
-    told = wallets.preview(await wallets.of(session, actor.id), total=price, activity="cosmetics")
+    told = wallets.preview(
+        await wallets.of(session, actor.id), total=price, activity="cosmetics", domain=actor.domain
+    )
     left = sum(told.after[colour] for colour in told.colours) if told.enough else 0
     return dict(told.parts), told.missing, left
 
