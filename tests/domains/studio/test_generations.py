@@ -100,6 +100,48 @@ async def test_a_control_picture_is_prepared_first_and_its_net_comes_along(
         )
 
 
+async def test_a_draft_is_made_by_what_is_there_and_says_by_what(
+    session: AsyncSession, studio: Studio
+) -> None:
+    async def draft(**fields: Any) -> tuple[dict[str, Any], str]:
+        made = await generations.prepare(
+            session, studio.actor, studio.recipe(workflow="txt2img:draft", quantity=4, **fields)
+        )
+        (step,) = made.template.steps
+        assert (step.input["quantity"] * step.input["batchSize"], len(made.warnings)) == (4, 1)
+        kept = made.template.notes["recipe"]
+        assert [one["versionId"] for one in kept["resources"]] == [
+            one["versionId"] for one in fields.get("resources", [])
+        ], "what was added stands beside the recipe, not in it"
+        return dict(step.input), made.warnings[0]
+
+    async def lora(name: str, base_model: str = "SD 1.5", **model: Any) -> int:
+        _, (version,) = await make_published_model(
+            session, type="LORA", name=name, version={"base_model": base_model}, **model
+        )
+        return version
+
+    # Few steps without a model that was made for them would be rubbish.
+    given, told = await draft()
+    assert (given["steps"], given["scheduler"], given["cfgScale"]) == (8, "dpM2MKarras", 7)
+    assert (
+        given["additionalNetworks"] == {} and told == "A draft by a fast solver: 8 steps of DPM++ 2M Karras."
+    )
+    for name, base in (("Turbo racer", "SD 1.5"), ("LCM LoRA", "SDXL 1.0"), ("Lightning storm", "SD 1.5")):
+        await lora(name, base)
+    await lora("LCM LoRA", status="Draft", published_at=None)
+    assert (await draft())[0]["additionalNetworks"] == {}, "styles, other families and drafts are no help"
+    own = await lora("Hyper-SD for 1.5")
+    given, told = await draft()
+    assert (given["steps"], given["scheduler"], given["cfgScale"]) == (8, "ddim", 1)
+    assert [air.rpartition("@")[2] for air in given["additionalNetworks"]] == [str(own)]
+    assert told.startswith("A draft with Hyper-SD for 1.5")
+    lcm = await lora("Swift", "SD 1.5 LCM")
+    given, told = await draft(resources=[{"versionId": lcm, "strength": 0.8}])
+    assert (given["steps"], given["scheduler"], given["cfgScale"]) == (6, "lcm", 1)
+    assert [one["strength"] for one in given["additionalNetworks"].values()] == [0.8], "nothing beside it"
+
+
 async def test_a_gguf_file_asks_for_a_machine_that_reads_it(session: AsyncSession, studio: Studio) -> None:
     _, (packed,) = await make_published_model(
         session, type="Checkpoint", name="Packed", version={"base_model": "SD 1.5"}

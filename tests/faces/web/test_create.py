@@ -74,6 +74,20 @@ async def test_the_page_begins_with_a_model_and_its_sizes(client: Client, maker:
     assert f'name="checkpoint" value="{maker.checkpoint}"' in re.sub(r"\s+", " ", page)
 
 
+async def test_drafts_are_offered_where_there_are_some(client: Client, maker: Maker) -> None:
+    assert 'value="txt2img:draft"' in (await client.page(f"/create?version={maker.checkpoint}")).text
+    async with client.house.database.unit() as session:
+        model, (other,) = await make_published_model(
+            session, type="Checkpoint", name="Flow", version={"base_model": "Flux.1 D"}
+        )
+        await rebuilding.rebuild(session, [model])
+    page = (await client.page(f"/create?form=1&workflow=txt2img:draft&checkpoint={other}")).text
+    assert "txt2img:draft" not in page
+    assert re.search(r'value="txt2img"[^>]*checked', page), "what is not there is not chosen"
+    refused = await client.submit("/create", **form(maker, workflow="txt2img:draft", checkpoint=other))
+    assert refused.status_code == 400 and "There are no drafts with this kind of model" in refused.text
+
+
 async def test_a_lora_comes_with_its_words_over_a_checkpoint_that_fits(client: Client, maker: Maker) -> None:
     page = re.sub(r"\s+", " ", (await client.page("/create", version=maker.lora)).text)
     assert f'name="resource" value="{maker.lora}"' in page

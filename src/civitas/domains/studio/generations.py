@@ -17,7 +17,7 @@ from civitas.domains.orchestration import charging, estimating, submitting
 from civitas.domains.orchestration.shown import Estimate
 from civitas.domains.orchestration.templates import StepTemplate, Template
 from civitas.domains.orchestration.types import Priority
-from civitas.domains.studio import blocking, controls, samplers, snippets, stacking
+from civitas.domains.studio import blocking, controls, drafting, samplers, snippets, stacking
 from civitas.domains.studio.recipes import MOST_SEED, Hires, Recipe, Settled, settle
 from civitas.domains.studio.stacking import Stack
 
@@ -63,8 +63,9 @@ async def prepare(session: AsyncSession, actor: Actor, recipe: Recipe) -> Prepar
     """
     person = actor.require(Scope.AI_SERVICES_WRITE)
     await blocking.may_generate(session, actor)
-    found = await stacking.stack(session, actor, recipe)
-    settled = settle(recipe, found.family, await entitlements(session, person))
+    by = await drafting.drafted(session, actor, recipe)
+    found = await stacking.stack(session, actor, by.recipe)
+    settled = settle(recipe, found.family, await entitlements(session, person), by.pace)
     seed = secrets.randbelow(MOST_SEED) if recipe.seed is None else recipe.seed
     prompts, warnings = await _prompts(session, actor, recipe, settled, seed)
     safe_only = found.safe_only
@@ -78,6 +79,7 @@ async def prepare(session: AsyncSession, actor: Actor, recipe: Recipe) -> Prepar
     )
     if recipe.allow_mature and not mature:
         warnings.append("Only safe results are made from this.")
+    warnings += [by.told] if by.told else []
     warnings += [change.told() for change in settled.changes]
     steps = _steps(recipe, settled, found, prompts, seed)
     template = Template(

@@ -14,7 +14,7 @@ from pydantic.alias_generators import to_camel
 
 from civitas.domains.buzz.memberships.entitlements import Entitlements
 from civitas.domains.studio import samplers
-from civitas.domains.studio.families import Family
+from civitas.domains.studio.families import Draft, Family
 from civitas.kit.errors import Invalid
 
 MOST_SEED: Final = 2**32 - 1
@@ -138,11 +138,12 @@ class Settled:
     changes: tuple[Change, ...]
 
 
-def settle(recipe: Recipe, family: Family, limits: Entitlements) -> Settled:
+def settle(recipe: Recipe, family: Family, limits: Entitlements, pace: Draft | None = None) -> Settled:
     """Decide everything that was left open, within what the family can and the membership allows.
 
     Too much of what is paid for (quantity, steps, resources) is refused; a size that the model cannot make becomes the
-    nearest one, with a warning. Raises Invalid naming every field that is wrong.
+    nearest one, with a warning. A draft has the `pace` of what it is made by, its family's otherwise. Raises Invalid
+    naming every field that is wrong.
     """
     wrong: dict[str, str] = {}
     changes: list[Change] = []
@@ -152,8 +153,9 @@ def settle(recipe: Recipe, family: Family, limits: Entitlements) -> Settled:
         if len(text) > family.prompt:
             wrong[field] = f"{len(text):,} characters; {family.prompt:,} is the most for this kind of model."
     sampler = _sampler(recipe, family, changes, wrong)
-    draft = family.draft if recipe.workflow == "txt2img:draft" else None
-    if recipe.workflow == "txt2img:draft" and draft is None:
+    drafts = recipe.workflow == "txt2img:draft" and family.draft is not None
+    draft = (pace or family.draft) if drafts else None
+    if recipe.workflow == "txt2img:draft" and not drafts:
         wrong["workflow"] = "There are no drafts with this kind of model; choose another way of making."
     quantity = recipe.quantity
     if draft is not None and quantity % 4:

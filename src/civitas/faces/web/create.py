@@ -87,7 +87,9 @@ class CreatePage:
     q: str
     # Tags of one's own, and what may be looked for by them.
     tags: Sequence[str]
-    workflows: Sequence[tuple[str, str]] = create_form.WORKFLOWS
+    # Ways of making, less those that this kind of model does not have.
+    workflows: Sequence[tuple[str, str]]
+    workflow: str
     priorities: Sequence[tuple[str, str]] = create_form.PRIORITIES
     formats: Sequence[tuple[str, str]] = create_form.FORMATS
     control_kinds: Sequence[tuple[str, str]] = controls.KINDS
@@ -231,6 +233,7 @@ async def _page(
     if feed.next_cursor:
         next_href = f"{HERE}?{urlencode({'tag': tag, 'q': q, 'cursor': feed.next_cursor})}"
     usual = _usual(family)
+    workflows = create_form.workflows(family)
     return CreatePage(
         form=form,
         checkpoint=checkpoint,
@@ -240,6 +243,8 @@ async def _page(
         control_url=_source_url(request, form.get("control_image")),
         family=family,
         usual=usual,
+        workflows=workflows,
+        workflow=form.get("workflow") if form.get("workflow") in dict(workflows) else workflows[0][0],
         samplers=tuple((name, name) for name in (family.samplers if family else ("Euler a",))),
         sizes=create_form.sizes(family, form) if family else [],
         most=limits.tier.images_per_request,

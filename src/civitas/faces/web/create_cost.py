@@ -18,7 +18,7 @@ from civitas.domains.studio.recipes import Recipe
 FACTORS = {
     "size": "Size",
     "steps": "Steps",
-    "quantity": "Pictures",
+    "quantity": "How many",
     "engine": "Kind of model",
     "priority": "Priority",
 }
@@ -59,10 +59,11 @@ async def cost_of(session: AsyncSession, actor: Actor, recipe: Recipe) -> Cost:
 
 
 def _lines(cost: Sums) -> Iterator[tuple[str, int | str]]:
-    if cost.base:
-        yield "Pictures", cost.base
+    # What the pictures cost is reckoned of these, so they come before the sum and are no part of it.
     for name, factor in cost.factors.items():
         yield FACTORS.get(name, name.capitalize()), f"× {factor:g}"
+    if cost.base:
+        yield "Pictures", cost.base
     for name, amount in cost.fixed.items():
         if amount:
             yield FIXED.get(name, name.capitalize()), amount

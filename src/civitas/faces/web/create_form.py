@@ -23,9 +23,10 @@ WHOLES: Final = ("steps", "width", "height", "seed", "clip_skip", "quantity", "c
 DECIMALS: Final = ("cfg_scale", "denoise")
 WORDS: Final = ("workflow", "output_format", "priority", "snippets")
 FLAGS: Final = ("allow_mature", "acknowledged")
+DRAFT: Final = "txt2img:draft"
 WORKFLOWS: Final = (
     ("txt2img", "From words"),
-    ("txt2img:draft", "Draft"),
+    (DRAFT, "Draft"),
     ("img2img", "From a picture"),
     ("txt2img:hires-fix", "Large"),
 )
@@ -155,6 +156,11 @@ def _control_filled(fields: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     # From the picture that somebody just sent, before anything else was chosen.
     sent = fields.get("controlImage")
     return {"control_image": (_text(sent),)} if sent else {}
+
+
+def workflows(family: Family | None) -> tuple[tuple[str, str], ...]:
+    """The ways of making that a kind of model has."""
+    return tuple(one for one in WORKFLOWS if one[0] != DRAFT or family is None or family.draft is not None)
 
 
 def ids(form: Entered, name: str) -> list[int]:
