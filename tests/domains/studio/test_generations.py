@@ -262,6 +262,28 @@ async def test_models_are_found_by_hash_and_never_replaced(session: AsyncSession
     assert [(one.name, one.type) for one in found.missing] == [("glow", "lora")]
 
 
+async def test_what_the_gallery_knows_of_a_picture_fills_in_what_it_names_by_name_alone(
+    session: AsyncSession, studio: Studio
+) -> None:
+    meta = {
+        "prompt": "x",
+        "Model": "base",
+        "resources": [{"name": "Base", "type": "model"}, {"name": "Gone"}],
+    }
+    alone = await remixing.from_meta(session, studio.actor, meta)
+    assert alone.checkpoint is None and [one.name for one in alone.missing] == ["Base", "Gone"]
+    found = await remixing.from_meta(
+        session, studio.actor, meta, linked=[(studio.checkpoint, None), (studio.lora, 0.4), (10**9, None)]
+    )
+    assert found.fields["checkpoint"] == studio.checkpoint
+    assert found.fields["resources"] == [{"versionId": studio.lora, "strength": 0.4}]
+    assert [one.name for one in found.missing] == ["Gone"]
+    # What the picture says itself counts for more than what is linked to it.
+    told = {"civitaiResources": [{"type": "lora", "modelVersionId": studio.lora, "weight": 0.9}]}
+    found = await remixing.from_meta(session, studio.actor, told, linked=[(studio.lora, 0.4)])
+    assert found.fields["resources"] == [{"versionId": studio.lora, "strength": 0.9}]
+
+
 @pytest.mark.parametrize(
     "meta",
     [

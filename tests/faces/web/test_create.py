@@ -21,7 +21,7 @@ from civitas.domains.buzz.ledger import posting, wallets
 from civitas.domains.buzz.types import Currency, wallet
 from civitas.domains.catalog import rebuilding
 from civitas.domains.catalog.tables import ModelVersion
-from civitas.domains.gallery.tables import Image, Post
+from civitas.domains.gallery.tables import Image, ImageResource, Post
 from civitas.domains.orchestration.media_tables import MediaBlob
 from civitas.domains.orchestration.tables import Workflow, WorkflowStep
 from civitas.domains.studio import presets
@@ -236,6 +236,7 @@ async def test_a_model_leads_here_and_a_picture_is_remixed_with_what_is_missing_
         session.add(picture)
         await session.flush()
         image_id = picture.id
+        session.add(ImageResource(image_id=image_id, version_id=maker.lora, strength=60, source="person"))
         model = await session.scalar(select(ModelVersion.model_id).where(ModelVersion.id == maker.checkpoint))
     assert f"/create?version={maker.checkpoint}" in (await client.page(f"/models/{model}/base")).text
     page = re.sub(r"\s+", " ", (await client.page("/create", remix=image_id)).text)
@@ -243,6 +244,9 @@ async def test_a_model_leads_here_and_a_picture_is_remixed_with_what_is_missing_
     assert 'value="12345"' in page
     assert "Lost" in page
     assert "is not here" in page
+    assert re.search(rf'name="strength-{maker.lora}"[^>]* value="0.6"', page), (
+        "as the picture's page shows it"
+    )
     assert f'name="remix_of" value="{image_id}"' in page
     assert (await client.get("/create", params={"remix": image_id + 1})).status_code == 404
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor
 from civitas.domains.gallery import policy
-from civitas.domains.gallery.tables import Image, Post
+from civitas.domains.gallery.tables import Image, ImageResource, Post
 from civitas.infra.db.readpool import ReadPool
 from civitas.kit.sql import statements
 
@@ -47,3 +47,13 @@ async def meta_of(session: AsyncSession, actor: Actor, *, image_id: int) -> dict
     if image is None or (image.hide_meta and not policy.can_edit(actor, image)):
         return None
     return image.meta or {}
+
+
+async def versions_of(session: AsyncSession, *, image_id: int) -> list[tuple[int, float | None]]:
+    """The versions that a picture was made with, as its page shows them, each with its strength where it has one."""
+    rows = await session.execute(
+        select(ImageResource.version_id, ImageResource.strength)
+        .where(ImageResource.image_id == image_id)
+        .order_by(ImageResource.version_id)
+    )
+    return [(row.version_id, None if row.strength is None else row.strength / 100) for row in rows]

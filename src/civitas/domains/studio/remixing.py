@@ -54,9 +54,14 @@ class _Named:
 
 
 async def from_meta(
-    session: AsyncSession, actor: Actor, meta: Mapping[str, Any], *, fallback_versions: Sequence[int] = ()
+    session: AsyncSession,
+    actor: Actor,
+    meta: Mapping[str, Any],
+    *,
+    linked: Sequence[tuple[int, float | None]] = (),
 ) -> Remix:
-    """The recipe that a picture's metadata tells. `fallback_versions` stand in when it names no model at all.
+    """The recipe that a picture's metadata tells. `linked` are versions, with strengths, that are known besides to be
+    in it: they are what it names by name alone, and they are added where it does not name them.
 
     Nothing is replaced by something similar: a model that is not here, or may not be used, is `missing` with the reason.
     """
@@ -65,9 +70,18 @@ async def from_meta(
     for one in named:
         if one.version_id is None and one.hash:
             one.version_id = by_hash.get(one.hash.upper())
-    if not named:
-        named = [_Named(f"version {one}", "", version_id=one) for one in fallback_versions]
-    known = await stacking.usable(session, actor, [one.version_id for one in named if one.version_id])
+    wanted = [one.version_id for one in named if one.version_id] + [version for version, _ in linked]
+    known = await stacking.usable(session, actor, wanted)
+    by_name = {known[version].name.casefold(): version for version, _ in linked if version in known}
+    for one in named:
+        if one.version_id is None:
+            one.version_id = by_name.get(one.name.casefold())
+    told = {one.version_id for one in named}
+    named += [
+        _Named(f"version {version}", "", strength, version_id=version)
+        for version, strength in linked
+        if version in known and version not in told
+    ]
     for one in named:
         one.usable = known.get(one.version_id) if one.version_id else None
     return _remix(named, _fields(meta))

@@ -97,7 +97,8 @@ async def _remix(session: AsyncSession, visitor: Actor, image_id: int) -> remixi
     meta = await queries.meta_of(session, visitor, image_id=image_id)
     if meta is None:
         raise NotFound("This picture is not here, or its recipe is not shown.", code="image_not_found")
-    return await remixing.from_meta(session, visitor, meta)
+    linked = await queries.versions_of(session, image_id=image_id)
+    return await remixing.from_meta(session, visitor, meta, linked=linked)
 
 
 async def _with(request: Request, session: AsyncSession, visitor: Actor, version_id: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ WHOLES: Final = ("steps", "width", "height", "seed", "clip_skip", "quantity", "c
 DECIMALS: Final = ("cfg_scale", "denoise")
 WORDS: Final = ("workflow", "output_format", "priority", "snippets")
 FLAGS: Final = ("allow_mature", "acknowledged")
-DRAFT: Final = "txt2img:draft"
+DRAFT: Final[str] = "txt2img:draft"
 WORKFLOWS: Final = (
     ("txt2img", "From words"),
     (DRAFT, "Draft"),
