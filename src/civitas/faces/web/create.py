@@ -228,11 +228,9 @@ async def _page(
         feed = await made.page(
             session, actor, tags=(tag,) if tag else (), query=q, cursor=cursor, rules=rules_of(request)
         )
-    source = form.get("source_image")
     next_href = None
     if feed.next_cursor:
         next_href = f"{HERE}?{urlencode({'tag': tag, 'q': q, 'cursor': feed.next_cursor})}"
-    usual = _usual(family)
     workflows = create_form.workflows(family)
     return CreatePage(
         form=form,
@@ -242,7 +240,7 @@ async def _page(
         control=chosen.get(next(iter(create_form.ids(form, "control")), 0)),
         control_url=_source_url(request, form.get("control_image")),
         family=family,
-        usual=usual,
+        usual=_usual(family),
         workflows=workflows,
         workflow=form.get("workflow") if form.get("workflow") in dict(workflows) else workflows[0][0],
         samplers=tuple((name, name) for name in (family.samplers if family else ("Euler a",))),
@@ -250,7 +248,7 @@ async def _page(
         most=limits.tier.images_per_request,
         presets=tuple(kept),
         missing=missing,
-        source_url=_source_url(request, source),
+        source_url=_source_url(request, form.get("source_image")),
         may_be_mature=bool(actor.mask & ~SAFE_MASK),
         doubtful=False,
         open_more=any(form.error(name) for name in IN_MORE)
