@@ -30,7 +30,7 @@ async def test_a_submission_takes_few_statements(session: AsyncSession, connecti
     template = await draw(session)
     with counted(connection) as said:
         await run(session, actor, echo("x"))
-    assert len(said) <= 4, said
+    assert len(said) <= 3, said
     with counted(connection) as free:
         id = await run(session, actor, step("mediaHash", {"mediaUrl": "", "hashTypes": []}))
     assert len(free) <= 8, free

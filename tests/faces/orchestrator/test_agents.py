@@ -13,12 +13,13 @@ import pytest
 from sqlalchemy import select, text, update
 from tests.factories.http import Client
 from tests.factories.orchestration import MadeAgent, make_agent, make_job, make_step, make_workflow
-from tests.factories.workflows import draw, look, purse, run, submitter
+from tests.factories.workflows import draw, look, purse, run, step, submitter
 
 from civitas.contracts.agent_rules import AgentRules
 from civitas.domains.accounts.types import SYSTEM
+from civitas.domains.buzz.ledger.tables import Hold
 from civitas.domains.orchestration.agent_tables import AgentRate, ClaimUpload
-from civitas.domains.orchestration.dispatch import agents, tasks, tending
+from civitas.domains.orchestration.dispatch import agents, reporting, tasks, tending
 from civitas.domains.orchestration.media_tables import MediaBlob
 from civitas.domains.orchestration.tables import Job, JobClaim, Workflow
 from civitas.domains.orchestration.types import Status
@@ -519,3 +520,47 @@ async def test_a_claim_stands_once_among_results(client: Client) -> None:
     )
     assert answer.status_code == 400 and answer.json()["code"] == "bad_message"
     assert await column(client, Job.status, job["id"]) == "scheduled"
+
+
+async def test_what_ends_together_is_paid_each_for_itself(client: Client) -> None:
+    agent = await made(client, "promptEnhancement", "promptEnhancement/*", slots=8)
+    words = [step("promptEnhancement", {"ecosystem": "sd1", "prompt": f"a cat {n}"}) for n in range(2)]
+    async with client.house.database.unit() as session:
+        people = [await submitter(session) for _ in range(3)]
+        before = [await purse(session, one) for one in people]
+        # The second has two jobs that end in the same call.
+        ids = [await run(session, one, *words[: 1 + (n == 1)]) for n, one in enumerate(people)]
+        # What the third one's hold held went back before its work was done.
+        await session.execute(
+            update(Hold).where(Hold.person_id == people[2].id).values(expires_at=clock.now())
+        )
+    held = await claim(client, agent, free=8)
+    output = {"enhancedPrompt": "a cat, sharp", "issues": [], "recommendations": []}
+    said = [{"claim": job["claim"], "result": succeeded(output=output)} for job in held]
+    answer = await client.post("/v2/agents/results", headers=bearer(agent), json={"results": said})
+    assert [one["status"] for one in answer.json()["results"]] == [204] * 4
+    async with client.house.database.reading() as session:
+        found = [await look(session, one, id) for one, id in zip(people, ids, strict=True)]
+        spent = [
+            sum(was.values()) - sum((await purse(session, one)).values())
+            for was, one in zip(before[:2], people[:2], strict=True)
+        ]
+        rate = (
+            await session.execute(
+                select(AgentRate.succeeded, AgentRate.speed).where(AgentRate.agent_id == agent.id)
+            )
+        ).one()
+    assert {one.status for one in found} == {Status.SUCCEEDED}
+    price = found[0].steps[0].price
+    assert [one.captured for one in found] == [price, 2 * price, 0] and spent == [price / 4, price / 2]
+    assert rate.succeeded == 4 and rate.speed > 0
+    again = await client.post("/v2/agents/results", headers=bearer(agent), json={"results": said})
+    assert [one["status"] for one in again.json()["results"]] == [410] * 4
+
+
+def test_what_is_measured_together_counts_as_if_it_came_one_by_one() -> None:
+    speed = 4.0
+    for one in (1.0, 2.0, 9.0):
+        speed += 0.2 * (one - speed)
+    kept = 0.8**3
+    assert kept * 4.0 + (1 - kept) * reporting.mean([1.0, 2.0, 9.0]) == pytest.approx(speed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +13,7 @@ from civitas.domains.orchestration.kinds.kind import Runner
 from civitas.domains.orchestration.locking import Run, locked, locked_by_step
 from civitas.domains.orchestration.starting import Plan, begin, do_in_house, go
 from civitas.domains.orchestration.tables import JobClaim, WorkflowStep
+from civitas.domains.orchestration.turns import Turn
 from civitas.domains.orchestration.types import ClaimState, Reason, Status
 from civitas.infra.queue.outbox import defer
 
@@ -39,11 +42,16 @@ async def look_again(session: AsyncSession, step_id: int) -> None:
 
 async def go_on(session: AsyncSession, run: Run, plan: Plan | None = None) -> None:
     """The same for a workflow in hand; `plan` holds what was decided before."""
-    plan = plan or Plan()
-    while await _pass(session, run, plan):
-        pass
-    run.roll_up()
-    await write(session, run, plan)
+    await go_on_all(session, [(run, plan or Plan())])
+
+
+async def go_on_all(session: AsyncSession, runs: Sequence[tuple[Run, Plan]]) -> None:
+    """The same for several workflows in hand: what ends together is paid, written and told together."""
+    for run, plan in runs:
+        while await _pass(session, run, plan):
+            pass
+        run.roll_up()
+    await write_all(session, runs)
 
 
 async def _pass(session: AsyncSession, run: Run, plan: Plan) -> bool:
@@ -92,21 +100,42 @@ def _stop_loop(run: Run, step: WorkflowStep) -> None:
 
 async def write(session: AsyncSession, run: Run, plan: Plan) -> None:
     """Put down what was decided: places, rows, messages, lost claims, money at the end, and what callbacks are told."""
-    await placing.place_new(session, run, plan.jobs)
-    if run.moves:
-        run.workflow.changed_at = run.now
-        if Status(run.workflow.status).final:
-            await finishing.finish(session, run)
-    await plan.write(session)
-    if run.kept is not None:
-        await keeping.write_back(session, run.kept)
-    if run.lost:
-        await session.execute(
-            update(JobClaim)
-            .where(JobClaim.job_id.in_(run.lost), JobClaim.state == ClaimState.OPEN)
-            .values(state=ClaimState.LOST, ended_at=run.now)
-        )
+    await write_all(session, [(run, plan)])
+
+
+async def write_all(session: AsyncSession, runs: Sequence[tuple[Run, Plan]]) -> None:
+    """The same for several workflows."""
+    turns: list[Turn | None] = []
+    for run, plan in runs:
+        new = plan.workflow is not None
+        turns.append(await placing.lined_up(session, run, plan.jobs) if new else None)
+        if not new:
+            await placing.place_new(session, run, plan.jobs)
+        if run.moves:
+            run.workflow.changed_at = run.now
+    ended = [run for run, _ in runs if run.moves and Status(run.workflow.status).final]
+    if ended:
+        await finishing.finish(session, ended)
+    for (_, plan), turn in zip(runs, turns, strict=True):
+        await plan.write(session, turn)
+    if kept := [run.kept for run, _ in runs if run.kept is not None]:
+        await keeping.write_back(session, kept)
+    await _lose_claims(session, [run for run, _ in runs])
+    for run, plan in runs:
+        for message in plan.messages:
+            await defer(session, message, after=answering.SOON)
+        await telling.tell(session, run)
+
+
+async def _lose_claims(session: AsyncSession, runs: Sequence[Run]) -> None:
+    """End the claims on jobs that ended otherwise than by their results."""
+    lost = [job for run in runs for job in run.lost]
+    if not lost:
+        return
+    await session.execute(
+        update(JobClaim)
+        .where(JobClaim.job_id.in_(lost), JobClaim.state == ClaimState.OPEN)
+        .values(state=ClaimState.LOST, ended_at=max(run.now for run in runs))
+    )
+    for run in runs:
         run.lost.clear()
-    for message in plan.messages:
-        await defer(session, message, after=answering.SOON)
-    await telling.tell(session, run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -67,24 +67,34 @@ async def _whole(session: AsyncSession, found: dict[bytes, dict[str, Any]]) -> d
     return {one: found[one] for one in good}
 
 
-async def keep(session: AsyncSession, run: Run) -> None:
-    """Keep what the workflow's steps made, where it may be used again."""
+async def keep(session: AsyncSession, runs: Sequence[Run]) -> None:
+    """Keep what the workflows' steps made, where it may be used again."""
+    rows: dict[tuple[int, bytes], dict[str, Any]] = {}
+    for run in runs:
+        for made, row in _kept(run):
+            rows[run.workflow.person_id, made] = row
+    if rows:
+        # Rows of several people are locked in one order, whoever else keeps the same now.
+        await session.execute(_upsert([rows[key] for key in sorted(rows)]))
+
+
+def _kept(run: Run) -> Iterator[tuple[bytes, dict[str, Any]]]:
     until = run.now + timedelta(days=pricing.book().cached_days)
-    rows: dict[bytes, dict[str, Any]] = {}
     for step in run.steps:
         if step.status != Status.SUCCEEDED or step.output is None or step.terms.get("cached"):
             continue
         made = mark(known(step.type), step.resolved or step.input)
         if made is not None and not step.output.get("errors"):
-            rows[made] = {
-                "fingerprint": made,
-                "person_id": run.workflow.person_id,
-                "output": step.output,
-                "created_at": run.now,
-                "expires_at": until,
-            }
-    if rows:
-        await session.execute(_upsert(list(rows.values())))
+            yield (
+                made,
+                {
+                    "fingerprint": made,
+                    "person_id": run.workflow.person_id,
+                    "output": step.output,
+                    "created_at": run.now,
+                    "expires_at": until,
+                },
+            )
 
 
 def _upsert(rows: Sequence[dict[str, Any]]) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from civitas.domains.accounts.keys import BuzzRule
 from civitas.domains.buzz.earning import compensation
 from civitas.domains.buzz.economy import economy
 from civitas.domains.buzz.ledger import holds
@@ -103,10 +104,10 @@ def _whole(amount: int) -> int:
     return -(-amount // money.QUARTERS) * money.QUARTERS
 
 
-async def reserve(session: AsyncSession, run: Run) -> None:
+async def reserve(session: AsyncSession, run: Run, *, limits: Sequence[BuzzRule] | None = None) -> None:
     """Set aside what the workflow costs now and is not yet held. Raises InsufficientFunds, KeyLimitReached, WalletFrozen.
 
-    Nothing happens when enough is held.
+    Nothing happens when enough is held. `limits` are those of the key that asked, where its lock is held already.
     """
     workflow = run.workflow
     cost = cost_of(run.steps, workflow.tips)
@@ -114,13 +115,15 @@ async def reserve(session: AsyncSession, run: Run) -> None:
     missing = cost.total - workflow.reserved
     if missing <= 0:
         return
-    await hold(session, run, missing)
+    await hold(session, run, missing, limits=limits)
 
 
-async def hold(session: AsyncSession, run: Run, amount: int) -> None:
+async def hold(
+    session: AsyncSession, run: Run, amount: int, *, limits: Sequence[BuzzRule] | None = None
+) -> None:
     """Hold so much more for a workflow, in the colours that may pay for it as it is now. Raises as `reserve` does."""
     workflow = run.workflow
-    held = await _hold(session, workflow, amount, activity_of(step.type for step in run.steps))
+    held = await _hold(session, workflow, amount, activity_of(step.type for step in run.steps), limits)
     parts = [[colour.value, part] for colour, part in held.reserved.items()]
     workflow.holds = [*workflow.holds, {"id": held.id, "parts": parts}]
     workflow.reserved += amount
@@ -128,7 +131,9 @@ async def hold(session: AsyncSession, run: Run, amount: int) -> None:
     workflow.withheld = workflow.allow_mature is not True and not pays_for_mature(workflow)
 
 
-async def _hold(session: AsyncSession, workflow: Workflow, amount: int, activity: str) -> holds.Held:
+async def _hold(
+    session: AsyncSession, workflow: Workflow, amount: int, activity: str, limits: Sequence[BuzzRule] | None
+) -> holds.Held:
     # Every hold was noted as a payment: their number tells one from another.
     turn = len(workflow.transactions)
     return await holds.reserve(
@@ -147,6 +152,7 @@ async def _hold(session: AsyncSession, workflow: Workflow, amount: int, activity
         description=f"Workflow {workflow.id}",
         actor_id=workflow.person_id,
         key_id=workflow.key_id,
+        limits=limits,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -19,18 +20,21 @@ KEPT: Final = timedelta(days=30)
 EPHEMERAL: Final = timedelta(minutes=10)
 
 
-async def finish(session: AsyncSession, run: Run) -> None:
-    """Settle a workflow that has just ended."""
-    workflow = run.workflow
-    workflow.forget_at = run.now + (EPHEMERAL if workflow.ephemeral else KEPT)
-    await settling.settle(session, run)
-    if not workflow.ephemeral:
-        await caching.keep(session, run)
-    await publish(session, WorkflowEnded(workflow.id, workflow.person_id, workflow.status, workflow.captured))
-    if workflow.person_id == SYSTEM_ID and RATES in workflow.notes:
-        await defer(session, HearRating(workflow.id))
-    if versions := _versions(run):
-        await publish(session, VersionsUsed(workflow.id, workflow.person_id, versions))
+async def finish(session: AsyncSession, runs: Sequence[Run]) -> None:
+    """Settle workflows that have just ended."""
+    for run in runs:
+        run.workflow.forget_at = run.now + (EPHEMERAL if run.workflow.ephemeral else KEPT)
+    await settling.settle(session, runs)
+    await caching.keep(session, [run for run in runs if not run.workflow.ephemeral])
+    said: list[WorkflowEnded | VersionsUsed] = []
+    for run in runs:
+        workflow = run.workflow
+        said.append(WorkflowEnded(workflow.id, workflow.person_id, workflow.status, workflow.captured))
+        if versions := _versions(run):
+            said.append(VersionsUsed(workflow.id, workflow.person_id, versions))
+        if workflow.person_id == SYSTEM_ID and RATES in workflow.notes:
+            await defer(session, HearRating(workflow.id))
+    await publish(session, *said)
 
 
 def _versions(run: Run) -> dict[int, int]:

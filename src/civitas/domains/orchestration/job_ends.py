@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.orchestration import inputs, kinds
-from civitas.domains.orchestration.advancing import go_on, write
+from civitas.domains.orchestration.advancing import go_on, go_on_all, write
 from civitas.domains.orchestration.kinds.kind import merged
 from civitas.domains.orchestration.locking import Run, locked_by_job
 from civitas.domains.orchestration.starting import Plan, another_try
@@ -44,22 +46,45 @@ async def job_succeeded(
     found = await locked_by_job(session, job_id)
     if found is None or Status(found[1].status).final:
         return False
-    run, job = found
-    step = run.step_of(job)
+    await jobs_succeeded(session, [Done(*found, output, blobs, warnings)])
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job that is done, of a workflow in hand: see `job_succeeded`."""
+
+    run: Run
+    job: Job
+    output: dict[str, Any]
+    blobs: Sequence[str]
+    warnings: Sequence[str]
+
+
+async def jobs_succeeded(session: AsyncSession, done: Sequence[Done]) -> None:
+    """Several jobs are done, of workflows that are locked and in hand; what ends by it is paid and told together."""
+    plans: dict[str, tuple[Run, Plan]] = {}
+    for one in done:
+        run, plan = plans.setdefault(one.run.workflow.id, (one.run, Plan()))
+        if not Status(one.job.status).final:
+            _succeeded(run, plan, one)
+    await go_on_all(session, list(plans.values()))
+
+
+def _succeeded(run: Run, plan: Plan, done: Done) -> None:
+    job, step = done.job, run.step_of(done.job)
     try:
-        said = inputs.with_ids(output, job.slots)
-        lacking = [blob for blob in inputs.blobs_in(said) if blob not in blobs]
+        said = inputs.with_ids(done.output, job.slots)
+        lacking = [blob for blob in inputs.blobs_in(said) if blob not in done.blobs]
         if lacking or len(orjson.dumps(said)) > LARGEST_OUTPUT:
             raise ValueError
     except (IndexError, ValueError, TypeError, orjson.JSONEncodeError):
-        await _failed(session, run, job, Reason.BAD_OUTPUT, None, transient=True, agent_id=job.agent_id or 0)
-        return True
+        _fail(run, plan, job, Reason.BAD_OUTPUT, None, transient=True, agent_id=job.agent_id or 0)
+        return
     run.move_job(job, Status.PROCESSING)
     run.end_job(job, Status.SUCCEEDED, output=said)
-    step.warnings = [*step.warnings, *warnings[:50]]
+    step.warnings = [*step.warnings, *done.warnings[:50]]
     _gather(run, step)
-    await go_on(session, run)
-    return True
 
 
 def _gather(run: Run, step: WorkflowStep) -> None:
@@ -102,13 +127,16 @@ async def job_failed(
     found = await locked_by_job(session, job_id)
     if found is None or Status(found[1].status).final:
         return False
-    await _failed(session, *found, reason, blocked_reason, transient=transient, agent_id=agent_id)
+    run, job = found
+    plan = Plan()
+    _fail(run, plan, job, reason, blocked_reason, transient=transient, agent_id=agent_id)
+    await go_on(session, run, plan)
     return True
 
 
-async def _failed(
-    session: AsyncSession,
+def _fail(
     run: Run,
+    plan: Plan,
     job: Job,
     reason: str,
     blocked_reason: str | None,
@@ -116,7 +144,7 @@ async def _failed(
     transient: bool,
     agent_id: int,
 ) -> None:
-    step, plan = run.step_of(job), Plan()
+    step = run.step_of(job)
     if blocked_reason is not None:
         reason = Reason.BLOCKED
     again = transient and blocked_reason is None and job.attempt <= step.retries
@@ -131,7 +159,6 @@ async def _failed(
             for other in run.jobs_of(step):
                 run.end_job(other, Status.CANCELED, reason=Reason.CANCELED)
         _gather_after_failure(run, step, job)
-    await go_on(session, run, plan)
 
 
 def _gather_after_failure(run: Run, step: WorkflowStep, job: Job) -> None:

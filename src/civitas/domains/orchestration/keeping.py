@@ -5,8 +5,9 @@ Reading them through the mapper and letting it find out what was changed costs m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -69,8 +70,8 @@ class Kept:
     """The rows of a locked workflow, and how they were."""
 
     workflow: Workflow
-    steps: Sequence[WorkflowStep]
-    jobs: Sequence[Job]
+    steps: list[WorkflowStep]
+    jobs: list[Job]
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
 
 
@@ -93,17 +94,58 @@ def _made(of: type[T], row: tuple[Any, ...]) -> T:
     return of(**dict(zip(COLUMNS[of].values(), row, strict=True)))
 
 
+# What JSON has no kind of its own for, by column.
+_READ: Final[Mapping[type[Any], Callable[[Any], Any]]] = {
+    datetime: datetime.fromisoformat,
+    bytes: lambda said: bytes.fromhex(said[2:]),
+    float: float,
+}
+_READERS: Final[Mapping[type[Base], Mapping[str, Callable[[Any], Any]]]] = {
+    of: {
+        column.name: read
+        for column in of.__table__.columns
+        if (read := _READ.get(column.type.python_type)) is not None and column.name in COLUMNS[of]
+    }
+    for of in _FIXED
+}
+
+
+def kept_of(
+    workflows: Sequence[Mapping[str, Any]],
+    steps: Sequence[Mapping[str, Any]],
+    jobs: Sequence[Mapping[str, Any]],
+) -> list[Kept]:
+    """Locked workflows with all that belongs to them, of rows as the database gives them as JSON."""
+    made = {row["id"]: Kept(_read(Workflow, row), [], []) for row in workflows}
+    for row in steps:
+        made[row["workflow_id"]].steps.append(_read(WorkflowStep, row))
+    for row in jobs:
+        made[row["workflow_id"]].jobs.append(_read(Job, row))
+    for kept in made.values():
+        for one in (kept.workflow, *kept.steps, *kept.jobs):
+            kept.before[id(one)] = _values(one)
+    return list(made.values())
+
+
+def _read(of: type[T], row: Mapping[str, Any]) -> T:
+    values = {attribute: row[column] for column, attribute in COLUMNS[of].items()}
+    for column, read in _READERS[of].items():
+        if row[column] is not None:
+            values[COLUMNS[of][column]] = read(row[column])
+    return of(**values)
+
+
 def _values(one: Base) -> dict[str, Any]:
     known = one.__dict__
     return {column: known[name] for column, name in COLUMNS[type(one)].items()}
 
 
-async def write_back(session: AsyncSession, kept: Kept) -> None:
+async def write_back(session: AsyncSession, all_kept: Sequence[Kept]) -> None:
     """Write what was changed since it was read, or written back before."""
     workflows, steps, jobs = (
-        _changed(kept, [kept.workflow]),
-        _changed(kept, kept.steps),
-        _changed(kept, kept.jobs),
+        [row for kept in all_kept for row in _changed(kept, [kept.workflow])],
+        [row for kept in all_kept for row in _changed(kept, kept.steps)],
+        [row for kept in all_kept for row in _changed(kept, kept.jobs)],
     )
     if workflows or steps or jobs:
         values = {"workflows": as_json(workflows), "steps": as_json(steps), "jobs": as_json(jobs)}

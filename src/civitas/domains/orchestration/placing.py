@@ -8,32 +8,15 @@ asks little, and nobody who was away has saved anything up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.buzz.memberships.entitlements import entitlements
-from civitas.domains.orchestration import pricing
+from civitas.domains.orchestration import pricing, turns
 from civitas.domains.orchestration.locking import Run
 from civitas.domains.orchestration.tables import Job
 from civitas.domains.orchestration.types import Priority
 from civitas.infra.db.statements import fetch
-
-# Where the queue is: at the first job that waits for the same capability; with nobody waiting, at whoever is furthest.
-_TURN: Final = """
-    INSERT INTO queue_turns AS q (person_id, turn)
-    SELECT %(person)s::bigint, n.here + %(work)s::float8
-      FROM (SELECT coalesce(
-              (SELECT min(w.place) FROM (
-                 SELECT (SELECT j.place FROM jobs j
-                          WHERE j.status = 'unassigned' AND j.capability = c.capability
-                          ORDER BY j.place LIMIT 1) AS place
-                   FROM unnest(%(capabilities)s::text[]) AS c(capability)) w),
-              (SELECT max(t.turn) FROM queue_turns t), 0) AS here) n
-    ON CONFLICT (person_id) DO UPDATE
-       SET turn = greatest(q.turn, excluded.turn - %(work)s::float8) + %(work)s::float8
-    RETURNING q.turn - %(work)s::float8
-    """
 
 
 async def place(
@@ -45,28 +28,25 @@ async def place(
     """
     if not jobs:
         return
-    work = [max(job.complexity, 0.01) / weight for job in jobs]
-    ((start,),) = await fetch(
-        session,
-        _TURN,
-        {
-            "person": person_id,
-            "work": sum(work),
-            "capabilities": sorted({job.capability for job in jobs}),
-        },
-    )
-    here = float(start or 0)
-    for job, cost, forward in zip(jobs, work, worth, strict=True):
-        job.place = here - forward
-        here += cost
+    turn = turns.lined_up(jobs, person_id, weight, worth)
+    ((start,),) = await fetch(session, turns.TURN, turn.values())
+    turns.move(jobs, float(start or 0))
 
 
 async def place_new(session: AsyncSession, run: Run, jobs: Sequence[Job]) -> None:
     """Places for the new jobs of a workflow: its person's weight is by their tier."""
+    turn = await lined_up(session, run, jobs)
+    if turn is not None:
+        ((start,),) = await fetch(session, turns.TURN, turn.values())
+        turns.move(jobs, float(start or 0))
+
+
+async def lined_up(session: AsyncSession, run: Run, jobs: Sequence[Job]) -> turns.Turn | None:
+    """The same for a caller that asks for the turn and moves the jobs there as it writes them. None without jobs."""
     if not jobs:
-        return
+        return None
     rules = pricing.book().queue
     member = run.member or await entitlements(session, run.workflow.person_id)
     worth = [float(rules.forward[Priority(run.step_of(job).priority).value]) for job in jobs]
     weight = float(rules.weights.get(member.key, 1))
-    await place(session, jobs, person_id=run.workflow.person_id, weight=weight, worth=worth)
+    return turns.lined_up(jobs, run.workflow.person_id, weight, worth)

@@ -6,7 +6,7 @@ owed. Nothing is paid out that was not captured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,20 +41,39 @@ class Due:
     fees: Sequence[tuple[str, int, int]]
 
 
-async def settle(session: AsyncSession, run: Run) -> None:
-    """Take what is due from the workflow's holds, give back the rest, and share what was taken."""
-    for step in run.steps:
-        step.delivered = _delivered(run, step)
-    if not run.workflow.holds:
-        return
+async def settle(session: AsyncSession, runs: Sequence[Run]) -> None:
+    """Take what is due from the holds of workflows, give back the rest, and share what was taken."""
+    dues: list[tuple[Run, Sequence[Due], int]] = []
+    for run in runs:
+        for step in run.steps:
+            step.delivered = _delivered(run, step)
+        if run.workflow.holds:
+            due, total = _owed(run)
+            dues.append((run, due, min(total, run.workflow.reserved)))
+    # Of a workflow with one hold it is known what is taken from it: all such are ended in one statement.
+    single = [
+        (run, min(total, sum(part for _, part in run.workflow.holds[0]["parts"])))
+        for run, _, total in dues
+        if total and len(run.workflow.holds) == 1
+    ]
+    # Wallets are locked in this order, by whomever.
+    single.sort(key=lambda one: (one[0].workflow.person_id, one[0].workflow.id))
+    captured = await holds.capture_whole(
+        session, [(run.workflow.holds[0]["id"], total) for run, total in single], key="end"
+    )
+    for run, due, total in dues:
+        taken = await _capture(session, run, total, captured)
+        await _share(session, run, due, taken)
+
+
+def _owed(run: Run) -> tuple[Sequence[Due], int]:
+    """What is due for each step, and all together."""
     cost = charging.cost_of(run.steps, run.workflow.tips)
     due, site_tip = _dues(run, cost)
-    total = sum(one.base + one.creator_tip + sum(fee for _, _, fee in one.fees) for one in due) + site_tip
     if all(step.delivered == step.price for step in run.steps):
         # Fees were rounded up to whole Buzz together.
-        total = cost.total
-    taken = await _capture(session, run, min(total, run.workflow.reserved))
-    await _share(session, run, due, taken)
+        return due, cost.total
+    return due, sum(one.base + one.creator_tip + sum(fee for _, _, fee in one.fees) for one in due) + site_tip
 
 
 def _delivered(run: Run, step: WorkflowStep) -> int:
@@ -90,8 +109,13 @@ def _dues(run: Run, cost: Cost) -> tuple[list[Due], int]:
     return made, cost.site_tip * delivered // base if base else 0
 
 
-async def _capture(session: AsyncSession, run: Run, total: int) -> list[tuple[Currency, int]]:
-    """Take so much from the holds, first things first; what was taken, by colour in order."""
+async def _capture(
+    session: AsyncSession, run: Run, total: int, captured: Mapping[int, int | None]
+) -> list[tuple[Currency, int]]:
+    """Take so much from the holds, first things first; what was taken, by colour in order.
+
+    `captured` are holds from which it was taken already: the ledger's entry by hold, None for one that had ended.
+    """
     workflow = run.workflow
     left = total
     taken: list[tuple[Currency, int]] = []
@@ -100,7 +124,10 @@ async def _capture(session: AsyncSession, run: Run, total: int) -> list[tuple[Cu
     for hold in workflow.holds:
         parts = [(Currency(colour), amount) for colour, amount in hold["parts"]]
         amount = min(left, sum(part for _, part in parts))
-        made = await _end_hold(session, hold, amount)
+        if hold["id"] in captured:
+            made = _ended(hold, amount, captured[hold["id"]])
+        else:
+            made = await _end_hold(session, hold, amount)
         left -= sum(part for _, part in made.get("taken", ()))
         settled.append(made)
         mine = {Currency(colour): part for colour, part in made.get("taken", ())}
@@ -124,6 +151,12 @@ async def _end_hold(session: AsyncSession, hold: dict[str, Any], amount: int) ->
             return hold
         posted = await holds.capture(session, hold_id=hold["id"], key="end", amount=amount, final=True)
     except Conflict:
+        return _ended(hold, amount, None)
+    return _ended(hold, amount, posted.entry_id)
+
+
+def _ended(hold: dict[str, Any], amount: int, entry: int | None) -> dict[str, Any]:
+    if entry is None:
         # The hold expired in the ledger, which gave everything back: nothing can be taken any more.
         return hold
     taken = []
@@ -132,7 +165,7 @@ async def _end_hold(session: AsyncSession, hold: dict[str, Any], amount: int) ->
         amount -= cut
         if cut:
             taken.append([colour, cut])
-    return {**hold, "entry": posted.entry_id, "taken": taken}
+    return {**hold, "entry": entry, "taken": taken}
 
 
 async def _share(

@@ -34,6 +34,7 @@ from civitas.domains.orchestration.media_tables import MediaBlob
 from civitas.domains.orchestration.messages import RunInHouse
 from civitas.domains.orchestration.references import ARGUMENTS, Resolver, Unresolved
 from civitas.domains.orchestration.tables import Job, Workflow, WorkflowStep
+from civitas.domains.orchestration.turns import Turn
 from civitas.domains.orchestration.types import Level, Reason, Status
 from civitas.kit.errors import Fault, Invalid
 
@@ -52,10 +53,10 @@ class Plan:
     # Steps whose media were looked for in this unit.
     looked: set[int] = field(default_factory=set)
 
-    async def write(self, session: AsyncSession) -> None:
-        """Add the rows that are new. Those of a new workflow are not kept in the session."""
+    async def write(self, session: AsyncSession, turn: Turn | None = None) -> None:
+        """Add the rows that are new. Those of a new workflow are not kept in the session; its jobs get their `turn`."""
         if self.workflow is not None:
-            await writing.write_new(session, self.workflow, self.steps, self.jobs, self.blobs)
+            await writing.write_new(session, self.workflow, self.steps, self.jobs, self.blobs, turn)
         else:
             for rows in (self.steps, self.jobs + self.blobs):
                 session.add_all(rows)

@@ -11,8 +11,9 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from civitas.domains.accounts.keys import BuzzRule, read_rules
 from civitas.domains.accounts.types import Actor
-from civitas.domains.buzz.memberships.entitlements import Entitlements, entitlements, free
+from civitas.domains.buzz.memberships.entitlements import Entitlements, free, latest, told
 from civitas.domains.catalog import access
 from civitas.domains.orchestration import advancing, caching, charging, kinds, policy, pricing, showing
 from civitas.domains.orchestration.appraising import appraise
@@ -35,18 +36,22 @@ from civitas.kit.sql import statements
 # The same work submitted again while the first is under way, and not older than this, is the first.
 TWIN: Final = timedelta(hours=1)
 
-_LOCK: Final = "SELECT pg_advisory_xact_lock(7240100, (%(person)s::bigint %% 2147483647)::integer)"
 _BEFORE: Final = statements("civitas.domains.orchestration", "submitting.sql")["before"]
 
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What is there already: a workflow of the same external id, a twin that is under way, how many are."""
+    """What is there already: a workflow of the same external id, a twin that is under way, how many are.
+
+    For work that waits for others also what its person may do, and what the key may spend that asked.
+    """
 
     same: str | None
     twin: str | None
     under_way: int
     ids: Sequence[int]
+    member: Entitlements
+    limits: Sequence[BuzzRule] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +73,25 @@ async def submit(session: AsyncSession, actor: Actor, template: Template) -> str
 
 async def submitted(session: AsyncSession, actor: Actor, template: Template) -> Submitted:
     """The same, and the workflow as its owner sees it, without reading it again."""
-    person_id = policy.submitter(actor)
+    policy.submitter(actor)
     checked = check(template)
     mark = fingerprint(template)
     waits_for_others = any(_runner(step).has_jobs for step in template.steps)
-    if template.external_id is not None or waits_for_others:
-        await fetch(session, _LOCK, {"person": person_id})
-    before = await _before(session, person_id, template, mark)
+    before = await _before(session, actor, template, mark, waits_for_others)
     if before.same is not None:
         return Submitted(before.same)
     if before.twin is not None and all(_same_again(step) for step in template.steps):
         return Submitted(before.twin)
-    member = await entitlements(session, person_id) if waits_for_others else free()
-    _room(actor, member, before, waits_for_others)
+    _room(actor, before, waits_for_others)
     workflow, steps = drafted(actor, template, checked, before.ids, actor.domain, mark)
     now = workflow.created_at
-    run = Run(workflow, steps, [], now, member=member)
+    run = Run(workflow, steps, [], now, member=before.member)
     run.moves.append(Moved("workflow", Status.UNASSIGNED, now))
     run.moves += [Moved("step", Status.UNASSIGNED, run.moment(), step) for step in steps]
     plan = Plan(workflow, list(steps))
-    await price(session, actor, template, run, plan, member)
+    await price(session, actor, template, run, plan, before.member)
     await _count_trials(session, actor, run)
-    await charging.reserve(session, run)
+    await charging.reserve(session, run, limits=before.limits)
     await advancing.go_on(session, run, plan)
     return Submitted(workflow.id, showing.workflow(workflow, run.steps, run.jobs_by_step))
 
@@ -114,8 +116,8 @@ def _same_again(step: StepTemplate) -> bool:
     return caching.deterministic(kinds.known(step.type), step.input)
 
 
-def _room(actor: Actor, member: Entitlements, before: Before, waits: bool) -> None:
-    most = member.tier.queued_requests
+def _room(actor: Actor, before: Before, waits: bool) -> None:
+    most = before.member.tier.queued_requests
     if waits and pricing.book().queue.limited and not actor.is_moderator and before.under_way >= most:
         raise QueueFull(most)
 
@@ -158,19 +160,26 @@ async def _count_trials(session: AsyncSession, actor: Actor, run: Run) -> None:
             await access.use_trials(session, actor, version_ids=tried, count=count)
 
 
-async def _before(session: AsyncSession, person_id: int, template: Template, mark: bytes) -> Before:
-    ((same, twin, under_way, ids),) = await fetch(
+async def _before(
+    session: AsyncSession, actor: Actor, template: Template, mark: bytes, waits: bool
+) -> Before:
+    ((same, twin, under_way, ids, memberships, key_limit),) = await fetch(
         session,
         _BEFORE,
         {
-            "person": person_id,
+            "person": actor.require(),
+            "waits": waits,
             "external": template.external_id,
             "fingerprint": mark,
             "since": clock.now() - TWIN,
             "steps": len(template.steps),
+            "latest": latest(),
+            "key": actor.key_id,
         },
     )
-    return Before(same, twin if template.external_id is None else None, under_way, ids)
+    member = told(memberships) if memberships else free()
+    limits = read_rules(key_limit) if waits and actor.key_id is not None else None
+    return Before(same, twin, under_way or 0, ids or (), member, limits)
 
 
 def fingerprint(template: Template) -> bytes:

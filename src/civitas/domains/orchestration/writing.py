@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.orchestration.media_tables import MediaBlob
 from civitas.domains.orchestration.tables import Job, Workflow, WorkflowStep
+from civitas.domains.orchestration.turns import TURN, Turn, move
 from civitas.infra.db.base import Base
 from civitas.infra.db.statements import fetch
 
@@ -26,12 +27,13 @@ COLUMNS: Final[Mapping[type[Base], Mapping[str, str]]] = {
 }
 
 
-def _insert(of: type[Base], given: str) -> str:
+def _insert(of: type[Base], given: str, **instead: str) -> str:
     # Columns are named: a newer schema may have more of them, with defaults of their own.
     named = ", ".join(COLUMNS[of])
+    values = ", ".join(instead.get(name, name) for name in COLUMNS[of])
     table = of.__tablename__
     source = f"jsonb_populate_recordset(NULL::{table}, %({given})s::jsonb)"
-    return f"INSERT INTO {table} ({named}) SELECT {named} FROM {source}"  # noqa: S608 - names of our own columns
+    return f"INSERT INTO {table} ({named}) SELECT {values} FROM {source}"  # noqa: S608 - names of our own columns
 
 
 # Rows go as JSON, in the names of the columns; keys between them are looked at when all are there.
@@ -39,6 +41,16 @@ _WRITE: Final = (
     f"WITH w AS ({_insert(Workflow, 'workflows')}), s AS ({_insert(WorkflowStep, 'steps')}),"
     f" j AS ({_insert(Job, 'jobs')}) {_insert(MediaBlob, 'blobs')}"
 )
+_MOVED: Final = "place + (SELECT start FROM turn)"
+# The same for one with jobs, which are moved to where their person's turn begins.
+_PLACED: Final = (
+    f"turn(start) AS ({TURN})",
+    f"w AS ({_insert(Workflow, 'workflows')})",
+    f"s AS ({_insert(WorkflowStep, 'steps')})",
+    f"j AS ({_insert(Job, 'jobs', place=_MOVED)})",
+    f"b AS ({_insert(MediaBlob, 'blobs')})",
+)
+_WRITE_PLACED: Final = f"WITH {', '.join(_PLACED)} SELECT start FROM turn"  # noqa: S608 - names of our own columns
 
 
 async def write_new(
@@ -47,18 +59,23 @@ async def write_new(
     steps: Sequence[WorkflowStep],
     jobs: Sequence[Job],
     blobs: Sequence[MediaBlob],
+    turn: Turn | None = None,
 ) -> None:
-    """Write rows that no session has. They stay as they are: what is changed of them later is not noticed."""
-    await fetch(
-        session,
-        _WRITE,
-        {
-            "workflows": as_json([row(workflow)]),
-            "steps": as_json([row(step) for step in steps]),
-            "jobs": as_json([row(job) for job in jobs]),
-            "blobs": as_json([row(blob) for blob in blobs]),
-        },
-    )
+    """Write rows that no session has. They stay as they are: what is changed of them later is not noticed.
+
+    With a `turn`, the jobs are moved there.
+    """
+    values = {
+        "workflows": as_json([row(workflow)]),
+        "steps": as_json([row(step) for step in steps]),
+        "jobs": as_json([row(job) for job in jobs]),
+        "blobs": as_json([row(blob) for blob in blobs]),
+    }
+    if turn is None:
+        await fetch(session, _WRITE, values)
+        return
+    ((start,),) = await fetch(session, _WRITE_PLACED, values | turn.values())
+    move(jobs, float(start))
 
 
 def row(made: Base) -> dict[str, Any]:

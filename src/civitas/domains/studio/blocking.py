@@ -17,6 +17,7 @@ from civitas.domains.accounts.types import Actor
 from civitas.domains.studio import prompt_rules
 from civitas.domains.studio.prompt_audit import Audit, Auditor, Finding, auditor
 from civitas.domains.studio.tables import STANDING, PromptAllowance, PromptBlock, StudioRestriction
+from civitas.infra.db.readpool import ReadPool
 from civitas.kit import clock, paging
 from civitas.kit.errors import Conflict, Forbidden, Invalid, NotFound
 
@@ -67,12 +68,21 @@ async def may_generate(session: AsyncSession, actor: Actor) -> None:
     person = actor.require()
     restriction = await session.scalar(_standing(person))
     if restriction is not None:
-        waiting = (
-            "A moderator looks at it." if restriction.state == "pending" else "You can appeal to the staff."
-        )
-        raise Forbidden(
-            f"You cannot generate at present: {restriction.reason} {waiting}", code="generation_restricted"
-        )
+        raise _restricted(restriction.state, restriction.reason)
+
+
+_RESTRICTED: Final = f"SELECT state, reason FROM studio_restrictions WHERE person_id = %s AND {STANDING}"  # noqa: S608
+
+
+async def may_generate_now(reads: ReadPool, actor: Actor) -> None:
+    """The same as `may_generate`, by one statement and without a transaction: for programs, which ask often."""
+    for state, reason in await reads.fetch(_RESTRICTED, (actor.require(),)):
+        raise _restricted(state, reason)
+
+
+def _restricted(state: str, reason: str) -> Forbidden:
+    waiting = "A moderator looks at it." if state == "pending" else "You can appeal to the staff."
+    return Forbidden(f"You cannot generate at present: {reason} {waiting}", code="generation_restricted")
 
 
 def admit(audit: Audit, *, acknowledged: bool = False) -> Verdict:

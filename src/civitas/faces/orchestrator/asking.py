@@ -107,6 +107,16 @@ async def known(
     return media, outlooks
 
 
+async def told_plainly(request: Request, found: ShownWorkflow, *, hide: bool) -> dict[str, Any]:
+    """A workflow that has no blobs as the API shows it, read past any transaction."""
+    state, links = state_of(request), links_of(request)
+    outlooks = await estimating.outlooks_now(
+        state.reads, list(shapes.open_jobs(found)), rules=state.settings.agents
+    )
+    blobs = Blobs({}, links, hide, found.withheld, shapes.previews(found, links))
+    return shapes.workflow(found, blobs, outlooks)
+
+
 def _all_blobs(found: Iterable[ShownWorkflow]) -> set[str]:
     return {blob for one in found for blob in shapes.blob_ids(one)}
 

@@ -57,8 +57,12 @@ async def submitted(
         made = await submitting.submitted(session, actor, template)
         if made.shown is None or (wait > 0 and not made.shown.status.final):
             return made.id, None
-        (told,) = await asking.told(request, session, [made.shown], hide=hide)
-    return made.id, (told, made.shown.status.final)
+        if shapes.blob_ids(made.shown):
+            (told,) = await asking.told(request, session, [made.shown], hide=hide)
+            return made.id, (told, made.shown.status.final)
+    # Its rows are free by now.
+    plainly = await asking.told_plainly(request, made.shown, hide=hide)
+    return made.id, (plainly, made.shown.status.final)
 
 
 async def existing(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, cast
 
 import orjson
 import psycopg
@@ -19,6 +20,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.orm import SessionTransaction
 
 from civitas.infra.db import notices
 from civitas.infra.db.settings import DatabaseSettings
@@ -34,6 +36,9 @@ def driver_url(dsn: str) -> str:
 
 # A connection that was used this recently is taken to be alive; asking it every time costs a round trip each.
 FRESH_S = 2.0
+
+# Where a session keeps the driver's connection of its transaction.
+_DRIVER: Final = "driver"
 
 
 def _note_return(_: Any, record: Any) -> None:
@@ -145,8 +150,20 @@ def _refuse_flush(session: Any, *_: Any) -> None:
 
 async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
     """The psycopg connection on which this session's transaction runs."""
+    # Finding it goes through two greenlets, which costs as much as a small statement: it is found once a transaction.
+    # A savepoint is made when it is first asked for within, hence the innermost one counts.
+    known = session.info.get(_DRIVER)
+    transaction = _innermost(session)
+    if known is not None and transaction is not None and known[0]() is transaction:
+        return cast("psycopg.AsyncConnection[Any]", known[1])
     raw = await (await session.connection()).get_raw_connection()
     connection = raw.driver_connection
     if not isinstance(connection, psycopg.AsyncConnection):
         raise TypeError("sessions run on psycopg 3")
+    session.info[_DRIVER] = (weakref.ref(_innermost(session)), connection)
     return connection
+
+
+def _innermost(session: AsyncSession) -> SessionTransaction | None:
+    sync = session.sync_session
+    return sync.get_nested_transaction() or sync.get_transaction()

@@ -16,6 +16,7 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.subjects import Subject
+from civitas.domains.accounts.keys import BuzzRule
 from civitas.domains.buzz.ledger import key_limits, posting
 from civitas.domains.buzz.ledger.entries import fingerprint
 from civitas.domains.buzz.ledger.posting import Entry, Leg, Posted, Where
@@ -32,6 +33,24 @@ _RESERVE = (
     "SELECT status, missing, (hold).id, (hold).entry_id, (hold).status, (hold).reserved, (hold).remaining, "
     "(hold).expires_at FROM buzz_reserve(%s, %s, %s::text[], %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
+# The same, and what a key spent with it is noted: for a key without limits, which need not be weighed.
+_RESERVE_NOTED = """
+WITH r AS MATERIALIZED (
+  SELECT * FROM buzz_reserve(%s, %s, %s::text[], %s, %s, %s, %s, %s, %s, %s, %s, %s)
+), noted AS (
+  INSERT INTO key_spends (key_id, entry_id, currency, quarters, spent_at)
+  SELECT %s, (r.hold).entry_id, part ->> 0, (part ->> 1)::bigint, %s
+    FROM r, jsonb_array_elements((r.hold).reserved) AS part
+   WHERE r.status = 'posted'
+)
+SELECT status, missing, (hold).id, (hold).entry_id, (hold).status, (hold).reserved, (hold).remaining,
+       (hold).expires_at FROM r
+"""
+_CAPTURE_WHOLE = """
+SELECT g.hold, c.status, c.entry_id
+  FROM unnest(%s::bigint[], %s::bytea[], %s::bigint[]) WITH ORDINALITY AS g(hold, body, amount, n),
+       LATERAL buzz_capture(g.hold, %s, g.body, g.amount, %s, %s, NULL, '', true, %s) AS c
+"""
 _CAPTURE = "SELECT status, entry_id FROM buzz_capture(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
 
@@ -66,11 +85,13 @@ async def reserve(
     subject: Subject | None = None,
     actor_id: int | None = None,
     key_id: int | None = None,
+    limits: Sequence[BuzzRule] | None = None,
 ) -> Held:
     """Set `total` quarters aside, from the purses in the order of `colours`. Replays give the first hold.
 
-    `key_id` is the API key that asked; what is given back may be spent with it again. Raises as `posting.charge`
-    does, and Invalid for an end that is past or more than 45 days ahead.
+    `key_id` is the API key that asked; what is given back may be spent with it again. `limits` are that key's, for a
+    caller who has read them under its lock already (`buzz_key_limit`). Raises as `posting.charge` does, and Invalid
+    for an end that is past or more than 45 days ahead.
     """
     now = clock.now()
     if not now < expires_at <= now + LONGEST and not await posting.ask(where, _THERE, (key,)):
@@ -82,7 +103,9 @@ async def reserve(
         total,
     )
     entry = Entry(f"hold:{key}", type, (), description, subject, actor_id=actor_id, key_id=key_id)
-    limits = await posting.limits_of(where, entry)
+    if limits is None:
+        limits = await posting.limits_of(where, entry)
+    noted = key_id is not None and not limits
     values = (
         key,
         person_id,
@@ -96,13 +119,14 @@ async def reserve(
         actor_id,
         now,
         expires_at,
+        *((key_id, now) if noted else ()),
     )
     status, missing, hold_id, entry_id, state, reserved, remaining, until = (
-        await posting.ask(where, _RESERVE, values)
+        await posting.ask(where, _RESERVE_NOTED if noted else _RESERVE, values)
     )[0]
     posting.refuse(status, missing, taken.colours)
     held = Held(hold_id, key, person_id, state, _parts(reserved), _parts(remaining), until)
-    if status == "posted":
+    if status == "posted" and not noted:
         await posting.count(where, entry, limits, entry_id=entry_id, parts=held.reserved)
     return held
 
@@ -133,11 +157,10 @@ async def capture(
     KeyReused for another capture of this hold under the same key.
     """
     goal = target or Account(HOUSE, Purpose.REVENUE, Currency.BLUE)
-    body = [amount, goal.owner, str(goal.purpose), type, final]
     values = (
         hold_id,
         key,
-        hashlib.sha256(orjson.dumps(body)).digest(),
+        _body(amount, goal, type, final=final),
         amount,
         goal.owner,
         str(goal.purpose),
@@ -147,6 +170,16 @@ async def capture(
         clock.now(),
     )
     status, entry_id = (await posting.ask(where, _CAPTURE, values))[0]
+    _refuse(status)
+    return Posted(entry_id, status == "replayed")
+
+
+def _body(amount: int | None, goal: Account, type: EntryType | None, *, final: bool) -> bytes:
+    """What tells one capture of a hold from another under the same key."""
+    return hashlib.sha256(orjson.dumps([amount, goal.owner, str(goal.purpose), type, final])).digest()
+
+
+def _refuse(status: str) -> None:
     if status == "no_hold":
         raise NotFound("There is no such hold.", code="no_such_hold")
     if status == "ended":
@@ -154,7 +187,38 @@ async def capture(
     if status == "too_large":
         raise Invalid("That is more than is held.", code="capture_too_large")
     posting.refuse(status, None, ())
-    return Posted(entry_id, status == "replayed")
+
+
+async def capture_whole(
+    session: AsyncSession, amounts: Sequence[tuple[int, int]], *, key: str
+) -> dict[int, int | None]:
+    """Spend so many quarters of each hold to the house's revenue and give back the rest of it, in the order given.
+
+    In one statement what `capture` with `final` does for each. The ledger's entries by hold; None for a hold that had
+    ended. Raises as `capture` does for everything else, and then nothing was captured that stays.
+    """
+    if not amounts:
+        return {}
+    goal = Account(HOUSE, Purpose.REVENUE, Currency.BLUE)
+    rows = await posting.ask(
+        session,
+        _CAPTURE_WHOLE,
+        (
+            [hold for hold, _ in amounts],
+            [_body(amount, goal, None, final=True) for _, amount in amounts],
+            [amount for _, amount in amounts],
+            key,
+            goal.owner,
+            str(goal.purpose),
+            clock.now(),
+        ),
+    )
+    found: dict[int, int | None] = {}
+    for hold_id, status, entry_id in rows:
+        if status != "ended":
+            _refuse(status)
+        found[hold_id] = entry_id if status != "ended" else None
+    return found
 
 
 async def release(session: AsyncSession, *, hold_id: int) -> bool:

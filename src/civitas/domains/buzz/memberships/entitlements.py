@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -115,16 +115,29 @@ async def entitlements(session: AsyncSession, person_id: int | None) -> Entitlem
     return (await entitlements_of(session, [person_id])).get(person_id) or free()
 
 
+def latest() -> datetime:
+    """Until when a membership must have run to be in force: what ought to have ended does not go on for ever."""
+    return clock.now() - timedelta(days=economy.current().memberships.grace_days)
+
+
+def told(rows: Iterable[Sequence[Any]]) -> Entitlements:
+    """What the rows of `buzz_memberships_of`, which the database gives as JSON, mean for their one person."""
+    moment = datetime.fromisoformat
+    read = [Row._make((*row[:6], moment(row[6]), moment(row[7]), row[8])) for row in rows]
+    return next(iter(_grouped(read).values()), None) or free()
+
+
 async def entitlements_of(session: AsyncSession, ids: Iterable[int]) -> Mapping[int, Entitlements]:
     """The same for many people in one query, by id; those who have no membership are missing."""
     wanted = set(ids)
     if not wanted:
         return {}
-    rules = economy.current()
-    # What ought to have ended while no task ran does not go on for ever.
-    latest = clock.now() - timedelta(days=rules.memberships.grace_days)
     await session.flush()
-    rows = [Row(*row) for row in await fetch(session, _LIVE, (sorted(wanted), latest))]
+    return _grouped(Row(*row) for row in await fetch(session, _LIVE, (sorted(wanted), latest())))
+
+
+def _grouped(rows: Iterable[Row]) -> Mapping[int, Entitlements]:
+    rules = economy.current()
     found: dict[int, list[Running]] = {}
     for row in rows:
         billing = Billing(row.billing)

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.agent_rules import AgentRules
-from civitas.domains.orchestration.dispatch.statements import run
+from civitas.domains.orchestration.dispatch.statements import PACKAGE, run
 from civitas.domains.orchestration.types import Status
-from civitas.kit import clock
+from civitas.infra.db.readpool import ReadPool
+from civitas.kit import clock, sql
 
 FILE: Final = "estimating.sql"
 MOST_AHEAD: Final = 10_000
@@ -47,9 +48,24 @@ async def outlooks(session: AsyncSession, jobs: Sequence[str], *, rules: AgentRu
     """The outlook of every one of these jobs that is open, in one statement."""
     if not jobs:
         return {}
-    since = clock.now() - timedelta(seconds=rules.lease_s)
-    rows = await run(session, FILE, "jobs", jobs=list(jobs), since=since, most=MOST_AHEAD)
+    rows = await run(session, FILE, "jobs", **_asked(jobs, rules))
     return {row[0]: _outlook(*row[1:]) for row in rows}
+
+
+async def outlooks_now(reads: ReadPool, jobs: Sequence[str], *, rules: AgentRules) -> Mapping[str, Outlook]:
+    """The same without a transaction."""
+    if not jobs:
+        return {}
+    rows = await reads.fetch(_JOBS, _asked(jobs, rules))
+    return {row[0]: _outlook(*row[1:]) for row in rows}
+
+
+_JOBS: Final = sql.statements(PACKAGE, FILE)["jobs"]
+
+
+def _asked(jobs: Sequence[str], rules: AgentRules) -> dict[str, Any]:
+    since = clock.now() - timedelta(seconds=rules.lease_s)
+    return {"jobs": list(jobs), "since": since, "most": MOST_AHEAD}
 
 
 def _outlook(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from civitas.contracts.wire.jobs import Ended, Failed, Progress, Rejected, Succeeded
-from civitas.domains.orchestration import blobs, job_ends
+from civitas.contracts.wire.jobs import Delivered, Ended, Failed, Progress, Rejected, Succeeded
+from civitas.domains.orchestration import blobs, job_ends, keeping
 from civitas.domains.orchestration.agent_tables import ClaimUpload
 from civitas.domains.orchestration.dispatch import leases, outputs
 from civitas.domains.orchestration.dispatch.outputs import Upload
 from civitas.domains.orchestration.dispatch.statements import run
+from civitas.domains.orchestration.locking import Run
 from civitas.domains.orchestration.types import ClaimState, Status
 from civitas.kit import clock
 from civitas.kit.errors import Fault, Gone, Invalid
@@ -139,9 +140,13 @@ async def all_ended(session: AsyncSession, *, agent_id: int, said: Sequence[Ende
     A claim that is over or a result that does not fit does not touch the others: nothing was changed for it. Every
     other fault is raised, and then none of them is told in this transaction.
     """
+    good = {one.claim: one.result for one in said if isinstance(one.result, Succeeded)}
+    rest = [one for one in said if one.claim not in good]
+    if not rest:
+        return await _succeeded(session, agent_id, good)
     order = await _all_locked(session, agent_id, [one.claim for one in said])
-    faults: dict[int, Fault] = {}
-    for one in sorted(said, key=lambda one: order.get(one.claim, (0, "", 0))):
+    faults = await _succeeded(session, agent_id, good) if good else {}
+    for one in sorted(rest, key=lambda one: order.get(one.claim, (0, "", 0))):
         try:
             await ended(session, agent_id=agent_id, claim_id=one.claim, said=one.result)
         except (ClaimEnded, Invalid) as fault:
@@ -166,44 +171,126 @@ async def succeeded(session: AsyncSession, *, agent_id: int, claim_id: int, said
 
     Raises ClaimEnded, and Invalid (`bad_result`) when what is said does not fit what was uploaded; the claim holds then.
     """
-    rows = await run(session, FILE, "held", claim=claim_id, agent=agent_id)
-    if not rows:
-        raise ClaimEnded
-    found = Standing(*rows[0])
-    uploads = [
-        Upload(slot, key, size, bytes(sha256).hex())
-        for slot, key, size, sha256 in (
-            await run(session, FILE, "uploads", claim=claim_id) if found.slots else ()
+    for fault in (await _succeeded(session, agent_id, {claim_id: said})).values():
+        raise fault
+
+
+@dataclass(frozen=True, slots=True)
+class _Fitting:
+    """A result that fits: what was delivered, and its output with blobs for slots."""
+
+    claim_id: int
+    standing: Standing
+    said: Succeeded
+    delivered: Sequence[tuple[Delivered, Upload]]
+    output: dict[str, Any]
+
+    @property
+    def blobs(self) -> Mapping[int, str]:
+        """The blob of each slot into which something was delivered."""
+        return {one.slot: self.standing.slots[one.slot] for one, _ in self.delivered}
+
+
+async def _succeeded(session: AsyncSession, agent_id: int, said: Mapping[int, Succeeded]) -> dict[int, Fault]:
+    """Take the results that fit; the faults of the others, for which nothing was changed."""
+    held = await _held(session, agent_id, list(said))
+    uploads = await _uploads(session, [claim for claim, (standing, _) in held.items() if standing.slots])
+    faults: dict[int, Fault] = {}
+    fitting: list[_Fitting] = []
+    for claim, words in said.items():
+        if claim not in held:
+            faults[claim] = ClaimEnded()
+            continue
+        standing = held[claim][0]
+        try:
+            delivered = outputs.matched(words.delivered, uploads.get(claim, ()), len(standing.slots))
+            ids = {one.slot: standing.slots[one.slot] for one, _ in delivered}
+            output = outputs.with_blobs(words.output, ids)
+        except Invalid as fault:
+            if fault.code not in HARMLESS:
+                raise
+            faults[claim] = fault
+            continue
+        fitting.append(_Fitting(claim, standing, words, delivered, output))
+    if fitting:
+        await _taken(session, agent_id, fitting, {one.claim_id: held[one.claim_id][1] for one in fitting})
+    return faults
+
+
+async def _held(
+    session: AsyncSession, agent_id: int, claims: Sequence[int]
+) -> dict[int, tuple[Standing, Run]]:
+    """What is behind those of these claims that are open, with their workflows in hand and everything locked."""
+    await session.flush()
+    ((found, workflows, steps, jobs),) = await run(session, FILE, "held", claims=list(claims), agent=agent_id)
+    if not found:
+        return {}
+    runs = {
+        kept.workflow.id: Run(kept.workflow, list(kept.steps), list(kept.jobs), clock.now(), kept=kept)
+        for kept in keeping.kept_of(workflows, steps, jobs)
+    }
+    standings = {
+        one[0]: Standing(
+            one[1], datetime.fromisoformat(one[2]), one[3], one[4], one[5], one[6], one[7], one[8], 0
         )
-    ]
-    delivered = outputs.matched(said.delivered, uploads, len(found.slots))
-    ids = {one.slot: found.slots[one.slot] for one, _ in delivered}
-    output = outputs.with_blobs(said.output, ids)
-    await run(
-        session,
-        FILE,
-        "win",
-        claim=claim_id,
-        job=found.job_id,
-        agent=agent_id,
-        since=found.claimed_at,
-        capability=found.capability,
-        speed=found.speed(said.seconds),
-        now=clock.now(),
-    )
-    for one, upload in delivered:
-        await blobs.delivered(session, blob_id=ids[one.slot], storage_key=upload.storage_key, delivered=one)
-    if delivered:
-        await run(
-            session, FILE, "adopted", claim=claim_id, keys=[upload.storage_key for _, upload in delivered]
+        for one in found
+    }
+    return {claim: (standing, runs[standing.workflow_id]) for claim, standing in standings.items()}
+
+
+async def _uploads(session: AsyncSession, claims: Sequence[int]) -> Mapping[int, Sequence[Upload]]:
+    """The newest whole upload of each slot, by claim."""
+    found: dict[int, list[Upload]] = {}
+    if claims:
+        for claim, slot, key, size, sha256 in await run(session, FILE, "uploads", claims=claims):
+            found.setdefault(claim, []).append(Upload(slot, key, size, bytes(sha256).hex()))
+    return found
+
+
+async def _taken(
+    session: AsyncSession, agent_id: int, fitting: Sequence[_Fitting], runs: Mapping[int, Run]
+) -> None:
+    """Results that fit are taken: claims are won, blobs have their bytes, workflows go on."""
+    await run(session, FILE, "win", **_won(agent_id, fitting))
+    for one in fitting:
+        for said, upload in one.delivered:
+            await blobs.delivered(
+                session, blob_id=one.blobs[said.slot], storage_key=upload.storage_key, delivered=said
+            )
+    if keys := [upload.storage_key for one in fitting for _, upload in one.delivered]:
+        claims = [one.claim_id for one in fitting]
+        await run(session, FILE, "adopted", claims=claims, keys=keys)
+    done = []
+    for one in fitting:
+        found = runs[one.claim_id]
+        job = next(job for job in found.jobs if job.id == one.standing.job_id)
+        job.agent_id, job.started_at = agent_id, job.started_at or one.standing.claimed_at
+        done.append(
+            job_ends.Done(found, job, one.output, list(one.blobs.values()), _clean(one.said.warnings))
         )
-    await job_ends.job_succeeded(
-        session,
-        job_id=found.job_id,
-        output=output,
-        blobs=list(ids.values()),
-        warnings=_clean(said.warnings),
-    )
+    await job_ends.jobs_succeeded(session, done)
+
+
+def _won(agent_id: int, fitting: Sequence[_Fitting]) -> dict[str, Any]:
+    """What `win` is asked with. Of several jobs of a capability the mean speed counts, the later ones more."""
+    speeds: dict[str, list[float]] = {}
+    for one in fitting:
+        speeds.setdefault(one.standing.capability, []).append(one.standing.speed(one.said.seconds))
+    return {
+        "claims": [one.claim_id for one in fitting],
+        "jobs": [one.standing.job_id for one in fitting],
+        "agent": agent_id,
+        "capabilities": sorted(speeds),
+        "speeds": [mean(speeds[name]) for name in sorted(speeds)],
+        "counts": [len(speeds[name]) for name in sorted(speeds)],
+        "now": clock.now(),
+    }
+
+
+def mean(speeds: Sequence[float]) -> float:
+    """As if each was told after the one before: a fifth of every new one counts."""
+    weights = [0.8 ** (len(speeds) - 1 - place) for place in range(len(speeds))]
+    return sum(weight * speed for weight, speed in zip(weights, speeds, strict=True)) / sum(weights)
 
 
 async def failed(

@@ -1,15 +1,8 @@
 -- name: before
--- What is there before a submission: its external id, the same work under way, how much is, and ids for its steps.
-SELECT (SELECT w.id FROM workflows w WHERE w.person_id = %(person)s::bigint AND w.external_id = %(external)s::text) AS same,
-       (SELECT w.id FROM workflows w
-         WHERE w.person_id = %(person)s::bigint AND w.fingerprint = %(fingerprint)s AND w.created_at > %(since)s::timestamptz
-           AND w.status IN ('unassigned', 'preparing', 'scheduled', 'processing')
-           AND w.deleted_at IS NULL AND w.external_id IS NULL
-         ORDER BY w.created_at DESC LIMIT 1) AS twin,
-       (SELECT count(*) FROM workflows w
-         WHERE w.person_id = %(person)s::bigint
-           AND w.status IN ('unassigned', 'preparing', 'scheduled', 'processing')) AS under_way,
-       ARRAY(SELECT nextval('workflow_steps_id_seq') FROM generate_series(1, %(steps)s::integer)) AS ids;
+-- What is there before a submission, and the locks that keep it so.
+SELECT same, twin, under_way, ids, memberships, key_limit
+  FROM orchestration_admit(%(person)s::bigint, %(waits)s::boolean, %(external)s::text, %(fingerprint)s::bytea,
+                           %(since)s::timestamptz, %(steps)s::integer, %(latest)s::timestamptz, %(key)s::bigint);
 
 -- name: served
 -- Which of these capabilities some living agent has.

@@ -23,17 +23,8 @@ SELECT c.job_id, c.claimed_at, j.status, j.workflow_id, j.step_type, j.capabilit
 UPDATE job_claims SET state = %(state)s, reason = %(reason)s, ended_at = %(now)s WHERE id = %(claim)s
 
 -- name: held
--- All three locks in one statement, for a result: rows are locked in the order in which they are named, and what was
--- changed while a lock was waited for is looked at again. No row for a claim that is not open.
-SELECT c.job_id, c.claimed_at, j.status, j.workflow_id, j.step_type, j.capability, j.complexity, j.slots, 0
-  FROM workflows w
-  JOIN jobs j ON j.workflow_id = w.id
-  JOIN job_claims c ON c.job_id = j.id
- WHERE w.id = (SELECT i.workflow_id FROM job_claims o JOIN jobs i ON i.id = o.job_id
-                WHERE o.id = %(claim)s AND o.agent_id = %(agent)s)
-   AND c.id = %(claim)s AND c.agent_id = %(agent)s AND c.state = 'open'
-   AND j.status IN ('scheduled', 'preparing', 'processing')
-   FOR UPDATE OF w, j, c
+-- For results: every lock in one call, and then all that is behind the claims that are open.
+SELECT claims, workflows, steps, jobs FROM orchestration_held(%(claims)s::bigint[], %(agent)s::bigint)
 
 -- name: lock_workflows
 -- For results that are told together: all workflows, then all jobs, then all claims, each in the order of their ids.
@@ -54,20 +45,19 @@ SELECT c.id, c.job_id FROM job_claims c
  ORDER BY c.id FOR UPDATE
 
 -- name: win
--- This claim, with it the end of all the others of the job, and what was measured of the agent.
+-- These claims, with them the end of all the others of their jobs, and what was measured of the agent.
 WITH claims AS (
   UPDATE job_claims
-     SET state = CASE WHEN id = %(claim)s THEN 'won' ELSE 'lost' END, ended_at = %(now)s
-   WHERE job_id = %(job)s AND state = 'open'
-), job AS (
-  UPDATE jobs SET agent_id = %(agent)s, started_at = coalesce(started_at, %(since)s) WHERE id = %(job)s
+     SET state = CASE WHEN id = ANY(%(claims)s::bigint[]) THEN 'won' ELSE 'lost' END, ended_at = %(now)s
+   WHERE job_id = ANY(%(jobs)s::text[]) AND state = 'open'
 )
 INSERT INTO agent_rates AS r (agent_id, capability, speed, failure, succeeded, failed, changed_at)
-VALUES (%(agent)s, %(capability)s, %(speed)s, 0, 1, 0, %(now)s)
+SELECT %(agent)s, m.capability, m.speed, 0, m.jobs, 0, %(now)s
+  FROM unnest(%(capabilities)s::text[], %(speeds)s::float8[], %(counts)s::integer[]) AS m(capability, speed, jobs)
 ON CONFLICT (agent_id, capability) DO UPDATE
-   SET speed = coalesce(r.speed + 0.2 * (excluded.speed - r.speed), excluded.speed),
-       failure = 0.8 * r.failure,
-       succeeded = r.succeeded + 1,
+   SET speed = coalesce(excluded.speed + power(0.8, excluded.succeeded) * (r.speed - excluded.speed), excluded.speed),
+       failure = power(0.8, excluded.succeeded) * r.failure,
+       succeeded = r.succeeded + excluded.succeeded,
        changed_at = excluded.changed_at
 
 -- name: progress
@@ -86,13 +76,13 @@ RETURNING (SELECT o.preview FROM jobs o WHERE o.id = j.id)
 
 -- name: uploads
 -- The newest whole upload of each slot.
-SELECT DISTINCT ON (slot) slot, storage_key, size, sha256 FROM claim_uploads
- WHERE claim_id = %(claim)s AND size IS NOT NULL
- ORDER BY slot, created_at DESC
+SELECT DISTINCT ON (claim_id, slot) claim_id, slot, storage_key, size, sha256 FROM claim_uploads
+ WHERE claim_id = ANY(%(claims)s::bigint[]) AND size IS NOT NULL
+ ORDER BY claim_id, slot, created_at DESC
 
 -- name: adopted
 -- Bytes that are a blob's now; the rest of the claim's uploads is swept.
-DELETE FROM claim_uploads WHERE claim_id = %(claim)s AND storage_key = ANY(%(keys)s)
+DELETE FROM claim_uploads WHERE claim_id = ANY(%(claims)s::bigint[]) AND storage_key = ANY(%(keys)s)
 
 -- name: failed
 INSERT INTO agent_rates AS r (agent_id, capability, failure, succeeded, failed, changed_at)
