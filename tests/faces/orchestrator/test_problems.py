@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+from tests.factories.accounts import make_person
 from tests.factories.http import Client
 
 from civitas.faces.http import problems
@@ -23,6 +26,20 @@ async def test_a_body_of_fifty_megabytes_is_refused_unread(client: Client) -> No
     answer = await client.post("/v2/consumer/workflows", headers=headers, content=b"{")
     assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
     assert answer.json()["code"] == "too_large"
+
+
+async def test_a_body_that_does_not_say_how_long_it_is_ends_at_the_bound(client: Client) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield b" " * 2**20
+
+    headers = {"content-type": "application/json"}
+    async with client.house.database.unit() as session:
+        person = await make_person(session, "long_body")
+    await client.use_key(person)
+    answer = await client.post("/v2/consumer/workflows", headers=headers, content=pieces())
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    assert (await client.get("/v2/consumer/workflows")).json()["items"] == []
 
 
 async def test_other_origins_may_ask(client: Client) -> None:
