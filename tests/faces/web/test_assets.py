@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from civitas.faces.web import modules
 from civitas.faces.web.assets import STATIC_ROOT, Assets, assets, static_routes
 
 FOREVER = "public, max-age=31536000, immutable"
@@ -122,11 +123,52 @@ async def test_every_page_needs_one_stylesheet_made_of_several(client: httpx.Asy
     assert places == sorted(places)
 
 
-def test_the_modules_behind_a_module_are_known_once_each(tmp_path: Path) -> None:
-    tree = _tree(
-        tmp_path,
-        js__a_js='import { b } from "./b.js";\nimport "./c.js";\n',
-        js__b_js='import {\n  c,\n} from "./c.js";\n',
-        js__c_js='import "./a.js";\n',
+def test_modules_become_one_that_runs_in_the_order_of_their_imports() -> None:
+    files = {
+        "js/a.js": '// A note.\nimport { b as bee } from "./b.js";\nimport "./c.js";\nlog("a", bee);\n',
+        "js/b.js": 'import {\n  c,\n} from "./c.js";\nexport const b = () => c;\nlog("b");\n',
+        "js/c.js": 'export function c() {}\nexport class C {}\nlog("c");\n',
+    }
+    whole, inside = modules.join(files, "js/a.js")
+    assert inside == {"js/a.js", "js/b.js", "js/c.js"}
+    assert [line for line in whole.splitlines() if "log(" in line] == [
+        'log("c");',
+        'log("b");',
+        'log("a", bee);',
+    ]
+    assert "const { b: bee } = m1;" in whole and "A note" not in whole
+    assert whole.endswith("export { m0_c as c, m0_C as C, m1_b as b };\n")
+    page = 'import { c } from "./c.js";\nimport { d } from "./d.js";\n'
+    assert modules.redirected("js/page.js", page, inside, "js/site.js") == (
+        'import { c } from "./site.js";\nimport { d } from "./d.js";\n'
     )
-    assert [url.rsplit("/", 1)[-1] for url in tree.modules("js/a.js")] == ["b.js", "c.js"]
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"js/a.js": 'import "./b.js";\n', "js/b.js": 'import "./a.js";\n'}, "imports itself"),
+        ({"js/a.js": 'import "./b.js";\n'}, "not there"),
+        ({"js/a.js": 'import "./b.js";\nexport const x = 1;\n', "js/b.js": "export const x = 2;\n"}, "both"),
+        ({"js/a.js": "export default 1;\n"}, "export default"),
+        ({"js/a.js": "export let x = 1;\n"}, "export let"),
+        ({"js/a.js": 'import * as b from "./b.js";\n'}, "import \\*"),
+    ],
+)
+def test_what_cannot_be_made_one_module_is_told(files: dict[str, str], told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        modules.join(files, "js/a.js")
+
+
+async def test_no_module_is_on_a_page_twice(client: httpx.AsyncClient) -> None:
+    whole = (await client.get(assets().url("js/site.js"))).text
+    assert whole.startswith("const m0 = ") and "import" not in re.findall(r"^\w+", whole, re.MULTILINE)
+    inside = modules.join(
+        {f"js/{p.name}": p.read_text() for p in (STATIC_ROOT / "js").glob("*.js")}, "js/app.js"
+    )[1]
+    for path in (STATIC_ROOT / "js").glob("*.js"):
+        if (name := f"js/{path.name}") in inside:
+            continue
+        served = (await client.get(assets().url(name))).text
+        for given in re.findall(r'^import .*"\./([^"]+)";', served, re.MULTILINE):
+            assert f"js/{given}" not in inside, f"{name} brings {given} again"

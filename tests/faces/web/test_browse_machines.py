@@ -5,15 +5,20 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from tests.faces.web.browse_shelf import publish
-from tests.factories.accounts import make_actor
+from tests.factories.accounts import make_actor, make_person
 from tests.factories.collections import make_collection, make_posted
+from tests.factories.feeds import make_image
 from tests.factories.http import Client
+from tests.factories.posts import make_post
 
+from civitas.domains.accounts.tables import Follow
 from civitas.domains.catalog.tables import FileHash
 from civitas.domains.gallery.collections import filling
 from civitas.domains.gallery.collections.types import ReadBy
+from civitas.domains.gallery.tables import Post
+from civitas.kit import clock
 
 SPACE = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 
@@ -57,6 +62,32 @@ async def test_suggestions_of_words_people_and_pictures(client: Client) -> None:
     assert [one["href"] for one in exact] == [f"/images/{image}"]
     assert await suggested(client, f"/images/{mature}") == {}
     assert (await suggested(client, f"/posts/{post}"))["Exactly"][0]["subtitle"] == f"Post {post}"
+
+
+async def test_posts_are_found_by_the_words_of_their_titles_by_those_who_may_see_them(client: Client) -> None:
+    async with client.house.database.unit() as session:
+        ana = (await make_actor(session, "ana")).require()
+        shown = await make_post(session, ana, title="Harbour at dusk")
+        await make_image(session, ana, post_id=shown)
+        loud = await make_post(session, ana, title="Harbour after dark")
+        await make_image(session, ana, post_id=loud, nsfw_level=8)
+        later = await make_post(session, ana, title="Harbour to come", published=False)
+        await make_image(session, ana, post_id=later)
+        gone = await make_post(session, ana, title="Harbour of old")
+        await make_image(session, ana, post_id=gone)
+        await session.execute(update(Post).where(Post.id == gone).values(deleted_at=clock.now()))
+    found = await suggested(client, "dusk harb")
+    assert found["Posts"] == [
+        {"title": "Harbour at dusk", "href": f"/posts/{shown}", "subtitle": "ana", "icon": "grid"}
+    ]
+    assert [one["href"] for one in (await suggested(client, "harbour"))["Posts"]] == [f"/posts/{shown}"]
+    over = (await client.get("/api/v1/suggest", params={"query": "harbour"})).json()["items"]
+    assert [(one["kind"], one["id"], one["detail"]) for one in over] == [("post", shown, "ana")]
+    async with client.house.database.unit() as session:
+        ben = await make_person(session)
+        await session.execute(insert(Follow).values(person_id=ben, target_id=ana, kind="hide"))
+    await client.sign_in(ben)
+    assert "Posts" not in await suggested(client, "harbour")
 
 
 async def test_suggestions_that_name_one_thing(client: Client) -> None:

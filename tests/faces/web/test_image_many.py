@@ -8,8 +8,10 @@ from sqlalchemy import select
 from tests.factories.accounts import make_person
 from tests.factories.feeds import make_image
 from tests.factories.http import Client
+from tests.factories.posts import make_post
 from tests.flows import story
 
+from civitas.domains.accounts.tables import Person
 from civitas.domains.gallery.collections.tables import CollectionItem
 from civitas.domains.gallery.feeds.tables import HiddenThing
 from civitas.domains.gallery.tables import Image, ImageTag
@@ -93,3 +95,49 @@ async def test_only_ones_own_go_and_only_what_one_took_away_comes_back(client: C
     someone = await story.new_member(client)
     assert someone != me
     assert "too late" in (await client.submit("/images/many", do="restore", **fields)).text
+
+
+async def test_ones_own_pictures_are_chosen_from_also_those_that_are_not_public(client: Client) -> None:
+    me = await story.new_member(client)
+    async with client.house.database.unit() as session:
+        public = await make_image(session, me)
+        draft = await make_post(session, me, published=False)
+        private = await make_image(session, me, post_id=draft)
+        unrated = await make_image(session, me, nsfw_level=0)
+        await make_image(session, me, status="pending")
+        await make_image(session, me, post_id=await make_post(session, me, album=True))
+        await make_image(session, await make_person(session), nsfw_level=0)
+    every = (await client.page("/images/mine")).text
+    assert cards(every) == [unrated, private, public] and len(re.findall(r'form="many"', every)) >= 3
+    kept = (await client.page("/images/mine", only="private")).text
+    assert cards(kept) == [unrated, private]
+    gone = await client.submit(
+        "/images/many", do="remove", id=[str(private)], back="/images/mine?only=private"
+    )
+    assert "1 picture taken away" in gone.text
+    assert cards((await client.page("/images/mine", only="private")).text) == [unrated]
+    client.sign_out()
+    assert (await client.get("/images/mine")).status_code in (303, 401)
+
+
+async def test_ones_own_pictures_go_on_by_links(client: Client) -> None:
+    me = await story.new_member(client)
+    async with client.house.database.unit() as session:
+        made = [await make_image(session, me) for _ in range(50)]
+    first = (await client.page("/images/mine")).text
+    (onward,) = set(re.findall(r'href="(/images/mine\?cursor=[^"]*)"', first))
+    assert cards(first) + cards((await client.page(onward)).text) == made[::-1]
+
+
+async def test_many_of_a_persons_pictures_are_chosen_from_their_page(client: Client) -> None:
+    me, _, other = await _hang(client)
+    async with client.house.database.reading() as session:
+        maker = await session.scalar(
+            select(Person.username).join(Image, Image.person_id == Person.id).where(Image.id == other)
+        )
+        own = await session.scalar(select(Person.username).where(Person.id == me))
+    href = f"/images?user={maker}&select=1"
+    assert href.replace("&", "&amp;") in (await client.page(f"/user/{maker}")).text
+    chosen = (await client.page(href)).text
+    assert cards(chosen) == [other] and chosen.count("data-pick ") + chosen.count("data-pick\n") >= 1
+    assert 'href="/images/mine"' in (await client.page(f"/user/{own}")).text

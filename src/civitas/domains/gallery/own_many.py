@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.events.gallery import ImageAdded, ImageChanged, ImageRemoved
 from civitas.domains.accounts.policy import require_voice
-from civitas.domains.accounts.types import Actor, Scope
+from civitas.domains.accounts.types import BLOCKED, Actor, Scope
 from civitas.domains.blobs import references
 from civitas.domains.blobs.tables import Blob
 from civitas.domains.catalog import tagging
@@ -20,9 +20,47 @@ from civitas.domains.gallery import adding, image_tags, levels, previews
 from civitas.domains.gallery.messages import ProcessImage
 from civitas.domains.gallery.tables import Image, ImageTag, Post
 from civitas.infra.queue.outbox import defer, publish
+from civitas.kit import clock, paging
 from civitas.kit.errors import Invalid
+from civitas.kit.paging import Page
 
 MOST: Final = 200
+
+
+async def mine(
+    session: AsyncSession, actor: Actor, *, private: bool, cursor: str | None, limit: int
+) -> Page[int]:
+    """Ids of one's own pictures that were read, the newest first; with `private` those that nobody else sees.
+
+    Those that stand in articles are left out: they go with their article.
+    """
+    person = actor.require(Scope.MEDIA_READ)
+    query = (
+        select(Image.id)
+        .join(Post, Post.id == Image.post_id)
+        .where(
+            Image.person_id == person,
+            Image.status == "ready",
+            Image.deleted_at.is_(None),
+            Post.deleted_at.is_(None),
+            ~Post.album,
+        )
+        .order_by(Image.id.desc())
+        .limit(limit + 1)
+    )
+    if private:
+        query = query.where(
+            or_(
+                Post.published_at.is_(None),
+                Post.published_at > clock.now(),
+                Image.nsfw_level == 0,
+                Image.nsfw_level.op("&")(BLOCKED) != 0,
+            )
+        )
+    if cursor:
+        query = query.where(Image.id < paging.decode(cursor, int)[0])
+    found = (await session.scalars(query)).all()
+    return Page(found[:limit], paging.encode(found[limit - 1]) if len(found) > limit else None)
 
 
 async def tag(

@@ -21,6 +21,12 @@ class Post(Base):
     __table_args__ = (
         Index("ix_posts_person_id_id", "person_id", "id"),
         Index(
+            "ix_posts_words",
+            text("to_tsvector('simple'::regconfig, title)"),
+            postgresql_using="gin",
+            postgresql_where=text("title IS NOT NULL AND deleted_at IS NULL"),
+        ),
+        Index(
             "uq_posts_showcase",
             "version_id",
             unique=True,

@@ -19,6 +19,7 @@ from civitas.domains.catalog import reading, rebuilding, search
 from civitas.domains.catalog.reading import Documents
 from civitas.domains.community.articles import reads as articles
 from civitas.domains.gallery.collections import reads as collections
+from civitas.domains.gallery.feeds import pages
 from civitas.faces.http import limits
 from civitas.faces.http.actors import actor_of
 from civitas.faces.http.links import base_url
@@ -189,7 +190,7 @@ async def get_tensor_metadata(request: Request) -> Response:
 
 
 async def get_suggestions(request: Request) -> Response:
-    """`GET /api/v1/suggest`: models, creators, tags, articles and collections named like `query`."""
+    """`GET /api/v1/suggest`: models, creators, tags, posts, articles and collections named like `query`."""
     actor = await viewer(request)
     parameters = Parameters(request.query_params)
     text = parameters.text("query", search.MAX_QUERY) or ""
@@ -199,9 +200,11 @@ async def get_suggestions(request: Request) -> Response:
         unseen = await following.unseen_by(session, actor.id) if actor.id is not None else ()
         written = await articles.named_like(session, actor, text, limit=limit, mask=mask)
         gathered = await collections.named_like(session, actor, text, limit=limit, unseen=unseen, mask=mask)
+    posted = await pages.named_like(state_of(request).reads, actor, text, limit=limit, mask=mask)
     found += [
         {"kind": kind, "id": number, "name": name, "detail": by, "count": count}
         for kind, rows in (
+            ("post", [(*one, 0) for one in posted]),
             ("article", [(*one, 0) for one in written]),
             ("collection", gathered),
         )

@@ -3,15 +3,14 @@
 `/static/<tree>/css/base.css` carries a digest of the whole folder, so that relative imports between ES modules
 and stylesheets stay inside the same version without a build step. `/static/vendor/<name>-<version>/...` is
 immutable by its own name. Any other address still works, but is revalidated each time. What every page needs of
-stylesheets is one file made of several (`BUNDLES`), and text is held compressed as well.
+stylesheets is one file made of several (`BUNDLES`), its modules are one module (`modules`), and text is held compressed
+as well.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
-import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -22,15 +21,21 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from civitas.faces.http.packing import accepts_gzip
+from civitas.faces.web import modules
 
 STATIC_ROOT = Path(__file__).parent / "static"
 PREFIX = "/static/"
-# Stylesheets of every page in the order of the cascade: one request instead of six.
+# Stylesheets in the order of the cascade, those of every page and those of the gallery's: one request instead of several.
 BUNDLES = {
     "css/site.css": tuple(
         f"css/{name}.css" for name in ("tokens", "base", "layout", "components", "overlays", "pages")
-    )
+    ),
+    "css/feed.css": ("css/browse.css", "css/images.css"),
+    "css/viewer.css": tuple(f"css/{name}.css" for name in ("model", "posts", "images", "comments")),
 }
+# The module whose imports, through others too, every page needs, and the one that is made of them all.
+EVERYWHERE = "js/app.js"
+SITE = "js/site.js"
 
 _TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -49,7 +54,6 @@ _FOREVER = "public, max-age=31536000, immutable"
 _REVALIDATE = "no-cache"
 # Below this a packed body saves no packet.
 _WORTH_PACKING = 1024
-_IMPORT = re.compile(r"""^\s*import\s+(?:[^"';]+\sfrom\s+)?["'](\.[^"']+)["']""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,13 @@ class Asset:
 class Assets:
     """Every file below `root`, read once, and `bundles`: files made of others, one after the other.
 
-    Raises ValueError for a file whose type we do not serve.
+    With `everywhere`, a module, `SITE` is it and all that it imports, and modules that import one of those import
+    from `SITE`, so that none is there twice. Raises ValueError for a file whose type we do not serve.
     """
 
-    def __init__(self, root: Path, bundles: Mapping[str, Sequence[str]] = {}) -> None:
+    def __init__(
+        self, root: Path, bundles: Mapping[str, Sequence[str]] = {}, everywhere: str | None = None
+    ) -> None:
         self._files: dict[str, Asset] = {}
         tree = hashlib.sha256()
         for path in sorted(item for item in root.rglob("*") if item.is_file()):
@@ -83,6 +90,8 @@ class Assets:
         for name, parts in bundles.items():
             body = b"\n".join(self._files[part].body for part in parts)
             self._files[name] = _asset(body, self._files[parts[0]].media_type)
+        if everywhere is not None:
+            self._join(everywhere)
         self.version = tree.hexdigest()[:12]
 
     def url(self, name: str) -> str:
@@ -93,16 +102,16 @@ class Assets:
             return f"{PREFIX}{name}"
         return f"{PREFIX}{self.version}/{name}"
 
-    def modules(self, name: str) -> list[str]:
-        """The addresses of all modules that the module `name` imports, through others too, nearest first."""
-        found = [name]
-        for module in found:
-            folder = posixpath.dirname(module)
-            for given in _IMPORT.findall(self._files[module].body.decode()):
-                imported = posixpath.normpath(posixpath.join(folder, given))
-                if imported not in found:
-                    found.append(imported)
-        return [self.url(module) for module in found[1:]]
+    def _join(self, everywhere: str) -> None:
+        texts = {name: file.body.decode() for name, file in self._files.items() if name.endswith(".js")}
+        own = {name: text for name, text in texts.items() if not name.startswith("vendor/")}
+        whole, inside = modules.join(own, everywhere)
+        self._files[SITE] = _asset(whole.encode(), _TYPES[".js"])
+        for name, text in own.items():
+            if name not in inside:
+                self._files[name] = _asset(
+                    modules.redirected(name, text, inside, SITE).encode(), _TYPES[".js"]
+                )
 
     def find(self, path: str) -> tuple[Asset, str] | None:
         """The file behind a path below `/static/` and its Cache-Control, or None."""
@@ -158,7 +167,7 @@ def _answer(request: Request, asset: Asset, cache_control: str) -> Response:
 @cache
 def assets() -> Assets:
     """The product's own static files, read once in a process."""
-    return Assets(STATIC_ROOT, BUNDLES)
+    return Assets(STATIC_ROOT, BUNDLES, EVERYWHERE)
 
 
 def static_routes() -> list[BaseRoute]:

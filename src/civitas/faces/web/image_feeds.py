@@ -30,6 +30,8 @@ from civitas.kit.ids import new_uuid
 router = APIRouter(include_in_schema=False)
 
 PAGE: Final = 48
+# What is seen first comes first: a phone has it in half the time.
+FIRST: Final = 24
 SELECT: Final = (("select", "1"),)
 HEADINGS: Final = {"/images": "Images", "/videos": "Videos", "/posts": "Posts"}
 
@@ -107,6 +109,7 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
         return redirect(request, replace(query, seed=new_uuid().int % 2**31).href())
     reads = state_of(request).reads
     cursor = request.query_params.get("cursor") or None
+    limit = PAGE if cursor else FIRST
     eyes = await eyes_of(request, actor)
     wanted = query.filters(actor.mask)
     shown: tuple[ImageCard, ...] = ()
@@ -114,12 +117,12 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
     selected = SELECT if asked else ()
     made: tuple[PostCard, ...] = ()
     if path == "/posts":
-        found = await pages.posts(reads, actor, wanted, limit=PAGE, cursor=cursor)
+        found = await pages.posts(reads, actor, wanted, limit=limit, cursor=cursor)
         rows = await cards.posts(reads, found.ids, mask=actor.mask)
         covers = await cards.images(reads, [row.image_ids[0] for row in rows])
         made = image_cards.posts_of(rows, covers, eyes)
     else:
-        found = await pages.page(reads, actor, wanted, limit=PAGE, cursor=cursor)
+        found = await pages.page(reads, actor, wanted, limit=limit, cursor=cursor)
         shown = image_cards.cards_of(await cards.images(reads, found.ids), eyes, query)
     atom_query = f"?{query.query}" if query.query else ""
     context = Feed(
@@ -132,7 +135,7 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
         select_href=query.href(*(() if selected else SELECT))
         if actor.signed_in and path != "/posts"
         else None,
-        targets=await _targets(request, actor) if selected else (),
+        targets=await picking_targets(request, actor) if selected else (),
         applied=query.applied(),
         chips=query.chips(actor.signed_in),
         choices=_choices(path),
@@ -144,7 +147,7 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
     return render(request, "images/list.html", context, block="results")
 
 
-async def _targets(request: Request, actor: Actor) -> tuple[tuple[str, str], ...]:
+async def picking_targets(request: Request, actor: Actor) -> tuple[tuple[str, str], ...]:
     """Collections into which chosen pictures can be put."""
     async with state_of(request).database.reading() as session:
         offers = await bookmarks.offers(session, actor, kind=Kind.IMAGE, subject_id=0)

@@ -58,6 +58,8 @@ class Section:
     key: str
     title: str
     href: str | None = None
+    # Where one chooses many of these.
+    select_href: str | None = None
     models: tuple[ModelCard, ...] = ()
     tiles: tuple[Tile, ...] = ()
     articles: tuple[ArticleCard, ...] = ()
@@ -136,8 +138,13 @@ async def _popular(look: _Looking) -> Section:
 async def _images(look: _Looking) -> Section:
     found = await shots.latest(look.session, look.actor, kind="image", person_id=look.person.id, limit=SHELF)
     href = f"/images?user={look.person.username}"
+    choose = "/images/mine" if look.actor.id == look.person.id else f"{href}&select=1"
     return Section(
-        "images", "Recent pictures", href, tiles=await tiles(look.session, look.eyes, "image", found)
+        "images",
+        "Recent pictures",
+        href,
+        select_href=choose if look.actor.signed_in else None,
+        tiles=await tiles(look.session, look.eyes, "image", found),
     )
 
 

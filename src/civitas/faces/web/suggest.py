@@ -67,13 +67,14 @@ async def groups_of(state: State, actor: Actor, text: str) -> list[dict[str, Any
         creators = {item["title"] for item in by_kind["creator"]}
         others = await suggest_gallery.by_words(session, actor, text, creators)
         kept = await _kept(session, actor, text)
+    posted = await suggest_gallery.posts(reads, actor, text)
     groups = [
         ("Your searches", kept),
         ("Exactly", exact),
         *((_LABELS[kind], by_kind[kind]) for kind in order),
     ]
     groups.append(("Pictures", suggest_gallery.pictures_of([item["title"][1:] for item in by_kind["tag"]])))
-    groups.extend(others)
+    groups.extend([posted, *others])
     groups.append(("Base models", _base_models(text)))
     return [{"label": label, "items": items} for label, items in groups if items]
 

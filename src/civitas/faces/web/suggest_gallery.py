@@ -14,8 +14,10 @@ from civitas.domains.accounts.types import Actor
 from civitas.domains.community.articles import reads as articles
 from civitas.domains.community.comments import policy
 from civitas.domains.gallery.collections import reads as collections
+from civitas.domains.gallery.feeds import pages
 from civitas.faces.http.portraits import portrait
 from civitas.faces.web import formats
+from civitas.infra.db.readpool import ReadPool
 from civitas.kit.text import slug
 
 MOST: Final = 4
@@ -47,6 +49,15 @@ async def by_address(session: AsyncSession, actor: Actor, text: str) -> list[Ite
         }
         for one in subjects
         if one in facts and policy.sees(actor, facts[one])
+    ]
+
+
+async def posts(reads: ReadPool, actor: Actor, text: str) -> Group:
+    """Posts by the words of their titles."""
+    found = await pages.named_like(reads, actor, text, limit=MOST) if len(text) > 1 else []
+    return "Posts", [
+        {"title": title, "href": f"/posts/{number}", "subtitle": by, "icon": "grid"}
+        for number, title, by in found
     ]
 
 

@@ -38,8 +38,6 @@ def environment() -> Environment:
     env.globals.update(buzz_colour=_buzz_colour)
     env.globals.update(
         asset=assets().url,
-        # Asked for at once, where the browser would find one after the other.
-        app_modules=assets().modules("js/app.js"),
         csrf_field_name=CSRF_FIELD,
         csrf_header_name=CSRF_HEADER,
     )

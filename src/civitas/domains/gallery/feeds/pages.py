@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from civitas.domains.accounts.types import ALL_MASK, Actor
+from civitas.domains.catalog.words import prefix_query
 from civitas.domains.gallery.feeds import indexing, planning, terms
 from civitas.domains.gallery.feeds.planning import IMAGES, POSTS, Conditions, Place, Plan, Shelf
 from civitas.domains.gallery.feeds.types import FeedFilter, ImageSort
@@ -130,6 +131,22 @@ async def posts(
     return await page(
         reads, actor, replace(wanted, sort=sort, unseen=False), limit=limit, cursor=cursor, shelf=POSTS
     )
+
+
+async def named_like(
+    reads: ReadPool, actor: Actor, text: str, *, limit: int, mask: int | None = None
+) -> list[tuple[int, str, str]]:
+    """(id, title, poster) of posts whose titles have these words, for a palette: the newest first.
+
+    Only what the viewer's feed of posts would show; `mask` narrows the levels further.
+    """
+    words = prefix_query(text)
+    levels = actor.mask & ALL_MASK if mask is None else actor.mask & ALL_MASK & mask
+    found = await conditions(reads, actor, FeedFilter(mask=levels), POSTS) if words and levels else None
+    if found is None:
+        return []
+    asked = _SQL["named_like"].replace("${where}", " AND ".join(found.where))
+    return list(await reads.fetch(asked, {**found.values, "words": words, "take": limit}))
 
 
 async def known_counts(reads: ReadPool) -> Mapping[int, int]:

@@ -17,6 +17,18 @@ SELECT ARRAY(SELECT target_id FROM follows WHERE person_id = %(person)s::bigint 
        ARRAY(SELECT target_id FROM follows
               WHERE %(followed)s::boolean AND person_id = %(person)s::bigint AND kind = 'follow' LIMIT 10000)
 
+-- name: named_like
+-- Posts of the feed whose titles have these words.
+SELECT l.post_id, p.title, o.username
+  FROM posts p
+  JOIN feed_posts l ON l.post_id = p.id
+  JOIN people o ON o.id = l.person_id
+ WHERE p.title IS NOT NULL AND p.deleted_at IS NULL
+   AND to_tsvector('simple'::regconfig, p.title) @@ to_tsquery('simple'::regconfig, %(words)s::text)
+   AND ${where}
+ ORDER BY l.published_at DESC, l.post_id DESC
+ LIMIT %(take)s::bigint
+
 -- name: cards
 -- What a card shows, in the order of the ids.
 SELECT i.id, i.key, i.name, i.kind, coalesce(i.width, 1), coalesce(i.height, 1), i.blurhash, i.nsfw_level,

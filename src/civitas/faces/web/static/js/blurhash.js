@@ -3,10 +3,12 @@ const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz#$
 
 const decode83 = (text) => [...text].reduce((sum, ch) => sum * 83 + DIGITS.indexOf(ch), 0);
 const toLinear = (value) => (value <= 10.31475 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4);
-const toByte = (value) => {
-  const bounded = Math.max(0, Math.min(1, value));
-  return Math.round(255 * (bounded <= 0.0031308 ? bounded * 12.92 : 1.055 * bounded ** (1 / 2.4) - 0.055));
-};
+const STEPS = 1024;
+const BYTES = Uint8ClampedArray.from({ length: STEPS + 1 }, (_, at) => {
+  const value = at / STEPS;
+  return 255 * (value <= 0.0031308 ? value * 12.92 : 1.055 * value ** (1 / 2.4) - 0.055);
+});
+const toByte = (value) => BYTES[value <= 0 ? 0 : value >= 1 ? STEPS : Math.round(value * STEPS)];
 const signedSquare = (value) => Math.sign(value) * value * value;
 
 function components(hash) {
@@ -40,15 +42,21 @@ export function paint(canvas, hash) {
   const [across, down] = [waves(width, found.across), waves(height, found.down)];
   for (let y = 0; y < height; y += 1) {
     for (let x = 0; x < width; x += 1) {
-      const sum = [0, 0, 0];
+      let [red, green, blue] = [0, 0, 0];
       for (let j = 0; j < found.down; j += 1) {
         for (let i = 0; i < found.across; i += 1) {
           const basis = across[x][i] * down[y][j];
           const colour = found.colours[i + j * found.across];
-          for (let c = 0; c < 3; c += 1) sum[c] += colour[c] * basis;
+          red += colour[0] * basis;
+          green += colour[1] * basis;
+          blue += colour[2] * basis;
         }
       }
-      pixels.data.set([...sum.map(toByte), 255], 4 * (x + y * width));
+      const at = 4 * (x + y * width);
+      pixels.data[at] = toByte(red);
+      pixels.data[at + 1] = toByte(green);
+      pixels.data[at + 2] = toByte(blue);
+      pixels.data[at + 3] = 255;
     }
   }
   context.putImageData(pixels, 0, 0);

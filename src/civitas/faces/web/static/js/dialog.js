@@ -1,8 +1,16 @@
 // [data-dialog-open="id"] opens the <dialog>, [data-dialog-close] closes it; a press on the backdrop closes too.
-import { $ } from "./dom.js";
+// What stands in its <template data-dialog-later> becomes part of the page when it is first opened.
+import { $, arrived } from "./dom.js";
 
 export function open(dialog) {
   if (dialog.open) return;
+  const later = $("template[data-dialog-later]", dialog);
+  if (later) {
+    const place = later.parentElement;
+    later.replaceWith(later.content);
+    globalThis.htmx?.process(place);
+    arrived(place);
+  }
   dialog.showModal();
   dialog.dispatchEvent(new CustomEvent("dialog:open"));
 }

@@ -73,12 +73,13 @@ class Feed {
     const gap = Number.parseFloat(style.columnGap) || 0;
     if (anew || this.heights?.length !== columns.length) this.heights = columns.map(() => 0);
     this.grid.classList.add("placed");
+    // All are of one height, and to ask each for its own would lay out what nobody sees yet.
+    const foot = $(".image-foot", cells[0]?.node ?? this.grid)?.offsetHeight ?? 40;
     const plan = cells.map((cell) => {
       const image = $("img[width][height]", cell.node);
-      const foot = $(".image-foot", cell.node);
       const ratio = image ? image.getAttribute("height") / image.getAttribute("width") : 0.6;
       const drawn = Math.min(width * ratio, 768);
-      return [cell, Math.ceil((drawn + (foot?.offsetHeight ?? 40) + 4 + gap) / ROW)];
+      return [cell, Math.ceil((drawn + foot + 4 + gap) / ROW)];
     });
     for (const [cell, span] of plan) {
       const column = this.heights.indexOf(Math.min(...this.heights));

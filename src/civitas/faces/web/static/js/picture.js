@@ -2,6 +2,18 @@
 import { $, claim, onContent } from "./dom.js";
 import { paint } from "./blurhash.js";
 
+// Painting is work: it is done for what comes near.
+const near = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      near.unobserve(target);
+      if (!target.closest(".loaded")) paint(target, target.dataset.blurhash);
+    }
+  },
+  { rootMargin: "300px" },
+);
+
 function begin(frame) {
   const image = $("img", frame);
   const done = () => frame.classList.add("loaded");
@@ -10,7 +22,7 @@ function begin(frame) {
     return;
   }
   const canvas = $("canvas[data-blurhash]", frame);
-  if (canvas) paint(canvas, canvas.dataset.blurhash);
+  if (canvas) near.observe(canvas);
   image.addEventListener("load", done, { once: true });
   image.addEventListener("error", () => frame.classList.add("failed"), { once: true });
 }

@@ -24,6 +24,7 @@ const keys = {
   q: openPalette,
   j: () => walk(1),
   k: () => walk(-1),
+  r: () => (location.href = "/images?sort=Random"),
   n: () => (location.href = "/models/create"),
   "?": () => open($("#shortcuts")),
   t: () => {

@@ -20,10 +20,18 @@ function show() {
   for (const radio of $$('[data-theme-switch] input[name="theme"]')) radio.checked = radio.value === current();
 }
 
+// A page that was kept from before the choice shows it all the same.
+function kept() {
+  const found = document.cookie.match(/(?:^|; )theme=(light|dark)(?:;|$)/);
+  if (found) document.documentElement.dataset.theme = found[1];
+  else delete document.documentElement.dataset.theme;
+}
+
 document.addEventListener("change", (event) => {
   if (!event.target.matches('[data-theme-switch] input[name="theme"]')) return;
   choose(event.target.value);
   announce(`Theme: ${event.target.value}`);
 });
 
+kept();
 show();

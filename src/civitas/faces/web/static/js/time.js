@@ -1,14 +1,11 @@
-// time[datetime]: the exact moment, shown on hover, is that of the visitor's own clock.
-import { claim, onContent } from "./dom.js";
+// <time datetime>: the moment in the visitor's own time and words, as the label that pointing at it shows.
+let format = null;
 
-const format = new Intl.DateTimeFormat(document.documentElement.lang || undefined, {
-  dateStyle: "long",
-  timeStyle: "short",
-});
-
-onContent((root) => {
-  for (const element of claim(root, "time[datetime]", "Time")) {
-    const moment = new Date(element.dateTime);
-    if (!Number.isNaN(moment.valueOf())) element.title = format.format(moment);
-  }
+// How a browser writes dates is slow to load: only when somebody wants to know.
+document.addEventListener("pointerover", (event) => {
+  const element = event.target.closest?.("time[datetime]:not([title])");
+  const moment = element && new Date(element.dateTime);
+  if (!element || Number.isNaN(moment.valueOf())) return;
+  format ??= new Intl.DateTimeFormat(document.documentElement.lang || undefined, { dateStyle: "long", timeStyle: "short" });
+  element.title = format.format(moment);
 });

@@ -1,6 +1,6 @@
 // [data-viewer]: one picture. Arrows, a and d and swipes go along the feed without filling the history, so that one Back
 // leads to the feed, to the same place. Escape closes. Single keys can be switched off like all others.
-import { $, csrfToken, memory, typing } from "./dom.js";
+import { $, csrfToken, make, memory, typing } from "./dom.js";
 import { openDialog } from "./dialog.js";
 
 const viewer = $("[data-viewer]");
@@ -54,6 +54,17 @@ stage.addEventListener("touchend", (event) => {
   if (Math.abs(dx) > 60 && Math.abs(dx) > 2 * Math.abs(dy)) go(dx < 0 ? 1 : -1);
   from = null;
 });
+
+// The pictures beside this one, once it is there itself; not where data are dear.
+function ahead() {
+  if (navigator.connection?.saveData) return;
+  for (const way of document.querySelectorAll("[data-ahead]")) {
+    document.head.append(make("link", { rel: "prefetch", as: "image", href: way.dataset.ahead }));
+  }
+}
+
+if (document.readyState === "complete") setTimeout(ahead, 1000);
+else addEventListener("load", () => setTimeout(ahead, 1000));
 
 if (viewer.dataset.seen) {
   const body = new FormData();
