@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.faces.web.browse_shelf import publish
 from tests.factories.accounts import make_person
-from tests.factories.http import Client
+from tests.factories.http import COOKIE_HOST, Client
 
 from civitas.contracts.payments import ProviderInfo
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, SAFE_STRANGER, Actor
@@ -92,3 +92,19 @@ def test_the_ceiling_of_an_actor() -> None:
     assert adult.on_safe_site().domain == "green"
     assert Actor(id=7, mask=8).on_safe_site().mask == 1
     assert Actor(id=None).on_safe_site() == SAFE_STRANGER
+
+
+async def test_one_key_hides_all_that_is_mature_until_the_browser_is_closed(
+    client: Client, adult: int
+) -> None:
+    await publish(client, name="Grown up", level=8)
+    await publish(client, name="For everybody", level=1)
+    await client.sign_in(adult)
+    assert "Grown up" in (await client.page("/models")).text
+    client.cookies.set("discreet", "1", domain=COOKIE_HOST)
+    page = (await client.page("/models")).text
+    assert "Grown up" not in page and "For everybody" in page and "Discreet" in page
+    assert "Grown up" not in (await client.page("/search", q="grown")).text
+    assert "Grown up" not in (await client.get("/search/suggest", params={"q": "grown"})).text
+    client.cookies.delete("discreet", domain=COOKIE_HOST)
+    assert "Grown up" in (await client.page("/models")).text

@@ -224,3 +224,20 @@ async def test_many_compressed_bombs_cost_little(imaging: PillowImaging) -> None
     facts = await imaging.inspect(with_chunks(encoded(quarters(), "PNG"), *bombs))
     assert time.monotonic() - started < 10
     assert facts.width == 64
+
+
+@pytest.mark.parametrize("kind", ["plain", "packed"])
+async def test_fifty_megabytes_of_metadata_cost_little_and_lose_nothing_else(
+    imaging: PillowImaging, kind: str
+) -> None:
+    words = b"a boat, " * (47 * 2**17)
+    if kind == "plain":
+        huge = chunk(b"tEXt", b"parameters\0" + words)
+    else:
+        huge = chunk(b"zTXt", b"parameters\0\0" + zlib.compress(words, 1))
+    small = chunk(b"tEXt", b"Software\0here")
+    started = time.monotonic()
+    facts = await imaging.inspect(with_chunks(encoded(quarters(), "PNG"), huge, small))
+    assert (facts.width, facts.height) == (64, 48)
+    assert sum(map(len, facts.metadata.get("text", {}).values())) <= 2 * 2**20
+    assert time.monotonic() - started < 20

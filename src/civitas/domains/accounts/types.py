@@ -129,6 +129,11 @@ class Actor:
             return SAFE_STRANGER
         return replace(self, mask=self.mask & SAFE_MASK or PUBLIC_MASK, domain="green")
 
+    def discreet(self) -> Actor:
+        """The same person while somebody looks over their shoulder: nothing mature, whatever they asked for."""
+        narrowed = self.mask & SAFE_MASK or PUBLIC_MASK
+        return self if narrowed == self.mask else replace(self, mask=narrowed)
+
     @property
     def signed_in(self) -> bool:
         """Whether this is a person at all."""

@@ -15,6 +15,8 @@ from civitas.faces.http.state import state_of
 from civitas.kit.errors import Unauthorised
 
 MAX_SECRET = 256
+# Set and taken back by a key that anybody can reach in a moment (static/js/shortcuts.js).
+DISCREET = "discreet"
 
 
 def key_of(request: Request) -> str | None:
@@ -31,6 +33,11 @@ def key_of(request: Request) -> str | None:
     return request.query_params.get("token") or None
 
 
+def discreet(request: Request) -> bool:
+    """Whether this browser asked, until it is closed, to be shown nothing that is mature."""
+    return request.cookies.get(DISCREET) == "1"
+
+
 async def actor_of(request: Request) -> Actor:
     """The actor of this request, found once; a key that does not hold is Unauthorised, a stale cookie a stranger."""
     found = getattr(request.state, "actor", None)
@@ -39,6 +46,8 @@ async def actor_of(request: Request) -> Actor:
     actor = await _find(request)
     if is_safe_site(request):
         actor = actor.on_safe_site()
+    elif discreet(request):
+        actor = actor.discreet()
     request.state.actor = actor
     return actor
 

@@ -135,6 +135,8 @@ class Shell:
     nav: tuple[NavItem, ...] = NAV
     more: tuple[NavItem, ...] = MORE
     announcements: tuple[Announced, ...] = ()
+    # Nothing mature is shown until the browser is closed or the key is pressed again.
+    discreet: bool = False
     advert: AdvertShown | None = None
 
     def inside(self, href: str) -> bool:

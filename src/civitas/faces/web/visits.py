@@ -17,7 +17,7 @@ from civitas.domains.buzz.ledger import wallets
 from civitas.domains.community.chat import reading as talk
 from civitas.domains.community.notifications import reading
 from civitas.faces.http import csrf, sessions
-from civitas.faces.http.actors import actor_of
+from civitas.faces.http.actors import actor_of, discreet
 from civitas.faces.http.limits import take
 from civitas.faces.http.links import base_url, is_safe_site, twin_url
 from civitas.faces.http.portraits import portrait
@@ -114,6 +114,7 @@ def frame(
         csrf_token=csrf.token_for(request),
         theme=theme_of(request),
         flash=_taken_flash(request),
+        discreet=discreet(request),
         path=request.url.path,
         query=request.url.query,
         site=Site(

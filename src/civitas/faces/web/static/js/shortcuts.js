@@ -19,11 +19,22 @@ function walk(step) {
   next.closest("[data-card]").scrollIntoView({ block: "center", behavior: calm() ? "instant" : "smooth" });
 }
 
+// Gone at once; the server then leaves out what is mature, until the browser is closed or the key is pressed again.
+function discreet() {
+  const on = !/(?:^|; )discreet=1(?:;|$)/.test(document.cookie);
+  if (on) document.documentElement.dataset.discreet = "now";
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `discreet=${on ? 1 : ""}; Path=/; SameSite=Lax${secure}${on ? "" : "; Max-Age=0"}`;
+  for (const store of Object.keys(sessionStorage)) if (store.startsWith("list:")) sessionStorage.removeItem(store);
+  location.reload();
+}
+
 const keys = {
   "/": openPalette,
   q: openPalette,
   j: () => walk(1),
   k: () => walk(-1),
+  x: discreet,
   r: () => (location.href = "/images?sort=Random"),
   n: () => (location.href = "/models/create"),
   "?": () => open($("#shortcuts")),
