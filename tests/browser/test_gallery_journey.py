@@ -32,6 +32,7 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PATIENCE_MS = 60_000
+HASH = "LEHV6nWB2yk8pyo0adR*.7kCMdnj"
 PAGES = 200
 PAGE = 48
 
@@ -53,7 +54,7 @@ async def _stock(house: House) -> Shelf:
         )
         shelf.session = (await sessions.open_session(session, person, method="link")).token
         shelf.images = [
-            await make_image(session, person, width=64, height=48 + 16 * (number % 3))
+            await make_image(session, person, width=64, height=48 + 16 * (number % 3), blurhash=HASH)
             for number in range(PAGE + 1)
         ]
         shelf.post = await make_post(session, person, published=False)
@@ -170,6 +171,29 @@ def test_the_viewer_goes_by_keys_and_gives_the_focus_back(page: Page, shelf: She
     page.keyboard.press("Escape")
     page.wait_for_url("**/images")
     expect(page.locator(f'[data-card="{newest}"] .card-link')).to_be_focused()
+
+
+def test_placeholders_stand_in_filters_open_and_a_picture_is_enlarged_by_a_key(
+    page: Page, shelf: Shelf
+) -> None:
+    page.route(re.compile(r"/img/"), lambda route: route.abort())
+    page.goto("/images")
+    expect(page.locator(".feed.placed")).to_be_visible()
+    painted = """canvas => canvas.getContext("2d").getImageData(12, 12, 1, 1).data[3]"""
+    assert page.locator(".feed canvas").first.evaluate(painted) == 255, (
+        "painted while the picture is not there"
+    )
+    assert page.locator("#filters form").count() == 0, "no part of the page until it is wanted"
+    page.get_by_role("link", name="Filters").click()
+    expect(page.locator("#filters").get_by_role("button", name="Show")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator(f'[data-card="{shelf.images[-1]}"] .card-link').click()
+    page.wait_for_url(f"**/images/{shelf.images[-1]}*")
+    page.keyboard.press("z")
+    expect(page.locator("dialog.lightbox")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog.lightbox")).to_be_hidden()
+    expect(page.locator(".viewer-zoom")).to_be_focused()
 
 
 DROP = """([selector, name, bytes]) => {

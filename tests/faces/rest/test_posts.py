@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from tests.factories.accounts import make_person
+from tests.factories.feeds import make_image
 from tests.factories.films import film
 from tests.factories.http import Client
+from tests.factories.posts import make_post
 from tests.flows import story
 from tests.flows.story import API, ok
 
@@ -102,3 +105,41 @@ async def test_a_film_and_a_sound_in_a_post(client: Client) -> None:
     ):
         answer = await client.get(url)
         assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+
+
+async def test_posts_are_listed_with_the_filters_of_feeds(client: Client) -> None:
+    async with client.house.database.unit() as session:
+        ana, ben = await make_person(session, "ana"), await make_person(session, "ben")
+        now = clock.now()
+        made = []
+        for at in range(5):
+            post = await make_post(
+                session, ana, title=f"Boat {at}", published_at=now - timedelta(hours=at + 1)
+            )
+            await make_image(session, ana, post_id=post, tags=("boat",))
+            made.append(post)
+        await make_image(session, ana, post_id=made[0], nsfw_level=8)
+        kite = await make_image(session, ben, tags=("kite",))
+        loud = await make_image(session, ben, nsfw_level=8)
+        draft = await make_post(session, ben, published=False)
+        await make_image(session, ben, post_id=draft)
+    first = ok(await client.get(f"{API}/posts", params={"username": "ana", "limit": 3}))
+    assert [one["id"] for one in first["items"]] == made[:3]
+    assert first["items"][0] | {"publishedAt": ""} == {
+        "id": made[0],
+        "title": "Boat 0",
+        "username": "ana",
+        "publishedAt": "",
+        "imageCount": 1,
+        "imageIds": first["items"][0]["imageIds"],
+        "url": first["items"][0]["url"],
+    }
+    assert len(first["items"][0]["imageIds"]) == 1, "the mature one is not counted for a stranger"
+    rest = ok(await client.get(first["metadata"]["nextPage"]))
+    assert [one["id"] for one in rest["items"]] == made[3:] and rest["metadata"]["nextCursor"] is None
+    tagged = ok(await client.get(f"{API}/posts", params={"tags": "kite"}))["items"]
+    assert [one["imageIds"] for one in tagged] == [[kite]]
+    every = ok(await client.get(f"{API}/posts", params={"nsfw": "X"}))["items"]
+    assert loud not in [number for one in every for number in one["imageIds"]]
+    assert draft not in [one["id"] for one in every]
+    assert (await client.get(f"{API}/posts", params={"sort": "Loudest"})).status_code == 400
