@@ -183,7 +183,7 @@ def test_placeholders_stand_in_filters_open_and_a_picture_is_enlarged_by_a_key(
     assert page.locator(".feed canvas").first.evaluate(painted) == 255, (
         "painted while the picture is not there"
     )
-    assert page.locator("#filters form").count() == 0, "no part of the page until it is wanted"
+    assert page.locator("#filters .filter-form").count() == 0, "no part of the page until it is wanted"
     page.get_by_role("link", name="Filters").click()
     expect(page.locator("#filters").get_by_role("button", name="Show")).to_be_visible()
     page.keyboard.press("Escape")
