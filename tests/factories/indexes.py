@@ -12,7 +12,8 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from civitas.domains.gallery.feeds.shapes import SHAPES
+from civitas.domains.catalog.shapes import SHAPES as CATALOGUE
+from civitas.domains.gallery.feeds.shapes import SHAPES as FEEDS
 from civitas.infra.db.database import driver_connection
 from civitas.infra.search import copying
 from civitas.infra.search.asking import SocketIndex
@@ -22,6 +23,8 @@ from civitas.infra.search.following import Follower
 from civitas.infra.search.postings import Gathering
 from civitas.infra.search.serving import Answers, listening
 from civitas.infra.search.shape import Shape
+
+SHAPES = (*FEEDS, *CATALOGUE)
 
 
 async def rows_now(session: AsyncSession, shape: Shape, ids: Iterable[int] | None = None) -> Rows:
@@ -34,7 +37,7 @@ async def rows_now(session: AsyncSession, shape: Shape, ids: Iterable[int] | Non
 
 
 async def held_now(session: AsyncSession) -> dict[str, Collection]:
-    """Collections of both feeds, small enough in all their limits that each way is taken."""
+    """All collections, small enough in all their limits that each way is taken."""
     made: dict[str, Collection] = {}
     for shape in SHAPES:
         rows, gathering = await rows_now(session, shape), Gathering(common=4, many_from=9)

@@ -15,7 +15,7 @@ from civitas.contracts.site import SiteInfo
 from civitas.domains.buzz.buying.codes import CodeKey
 from civitas.domains.buzz.earning import house_adverts
 from civitas.domains.buzz.economy import economy
-from civitas.domains.catalog import base_models
+from civitas.domains.catalog import base_models, from_index
 from civitas.domains.community.notifications.digests import DigestKey
 from civitas.domains.gallery import tools
 from civitas.domains.gallery.feeds import indexing
@@ -172,8 +172,9 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
         index = open_index(settings)
         if index is not None:
             stack.push_async_callback(index.aclose)
-        indexing.use(index)
-        stack.callback(indexing.use, None)
+        for use in (indexing.use, from_index.use):
+            use(index)
+            stack.callback(use, None)
         imaging = PillowImaging(settings.imaging)
         stack.push_async_callback(imaging.aclose)
         payouts: Payouts = ManualPayouts()

@@ -1,4 +1,4 @@
-"""The process that keeps the feeds' index in memory."""
+"""The process that keeps feeds and catalogue in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from contextlib import suppress
 import structlog
 import uvloop
 
-from civitas.domains.gallery.feeds.shapes import SHAPES
+from civitas.domains.catalog.shapes import SHAPES as CATALOGUE
+from civitas.domains.gallery.feeds.shapes import SHAPES as FEEDS
 from civitas.infra.db.embedded import EmbeddedServer
 from civitas.infra.search.following import Follower
 from civitas.infra.search.serving import Answers, listening
@@ -33,7 +34,9 @@ def run(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     # Not by `house`: this process carries little besides the index.
     url = settings.database.url or EmbeddedServer(settings.home, settings.database).address().dsn
-    follower = Follower(url, SHAPES, memory_mb=settings.index.memory_mb, least_rows=settings.index.least_rows)
+    given = settings.index
+    shapes = (*FEEDS, *CATALOGUE)
+    follower = Follower(url, shapes, memory_mb=given.memory_mb, least_rows=given.least_rows)
     path = settings.index.path(settings.home)
     async with listening(path, Answers(follower)):
         log.info("index.listening", socket=str(path))

@@ -9,20 +9,25 @@ the planner walk the table. All text of the statements stands here; values are a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import indexing, search, walking
+from civitas.domains.catalog import search, walking
+from civitas.domains.catalog.conditions import DAYS, Filters, Period, conditions
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Order, Reach, Statement
-from civitas.kit import clock, paging
+from civitas.kit import paging
 from civitas.kit.errors import Invalid
 
 MAX_LIMIT: Final = 200
-MAX_PAIRS: Final = 64
+
+__all__ = [
+    "COLUMNS", "MAX_LIMIT", "Filters", "Page", "Period", "Sort", "cursor_at", "cursor_of", "page_statement", "ranked_place",
+    "sorted_place",
+]  # fmt: skip
 
 
 class Sort(StrEnum):
@@ -39,18 +44,7 @@ class Sort(StrEnum):
     RELEVANCE = "Relevance"
 
 
-class Period(StrEnum):
-    """How recent a model's newest version is."""
-
-    ALL_TIME = "AllTime"
-    YEAR = "Year"
-    MONTH = "Month"
-    WEEK = "Week"
-    DAY = "Day"
-
-
-_DAYS = {Period.YEAR: 365, Period.MONTH: 30, Period.WEEK: 7, Period.DAY: 1}
-_COLUMNS: dict[Sort, tuple[str, type]] = {
+COLUMNS: dict[Sort, tuple[str, type]] = {
     Sort.HIGHEST_RATED: ("rating", float),
     Sort.MOST_DOWNLOADED: ("downloads", int),
     Sort.MOST_LIKED: ("thumbs_up", int),
@@ -61,39 +55,6 @@ _COLUMNS: dict[Sort, tuple[str, type]] = {
     Sort.OLDEST: ("last_version_at", datetime),
     Sort.RELEVANCE: ("downloads", int),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """What a listed model must be. Alternatives within a field, all fields together.
-
-    `tags` must all be there. `commercial_uses`: any of them is allowed. `mask`: levels to be shown; it never goes
-    beyond what the viewer may see.
-    """
-
-    types: tuple[str, ...] = ()
-    base_models: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    without_tags: tuple[str, ...] = ()
-    usernames: tuple[str, ...] = ()
-    ids: tuple[int, ...] = ()
-    checkpoint_type: str | None = None
-    file_formats: tuple[str, ...] = ()
-    commercial_uses: tuple[str, ...] = ()
-    allow_no_credit: bool | None = None
-    allow_derivatives: bool | None = None
-    allow_different_licence: bool | None = None
-    from_platform: bool = False
-    supports_generation: bool = False
-    early_access: bool = False
-    favourites: bool = False
-    hidden: bool = False
-    min_stars: float | None = None
-    period: Period = Period.ALL_TIME
-    mask: int = SAFE_MASK
-    query: Query | None = None
-    # Whose newest version came out after this moment.
-    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +83,7 @@ def page_statement(
     model shown). One long value arrives in fewer pieces than many rows, each of which wakes the caller up.
     Those that depend on nothing but what is asked are remembered. Raises Invalid (`bad_cursor`).
     """
-    timeless = filters.period not in _DAYS and not filters.early_access
+    timeless = filters.period not in DAYS and not filters.early_access
     make = _remembered if actor.id is None and vocabulary is None and timeless else _made
     return make(
         filters,
@@ -147,14 +108,8 @@ def _made(
     vocabulary: Vocabulary | None = None,
     reach: Reach = walking.USUAL,
 ) -> Page:
-    made = Statement(reach)
-    mask = filters.mask & actor.mask
-    made.add("l.level & {} <> 0", mask, "::bigint")
-    _add_facets(made, filters)
-    _add_columns(made, filters, actor)
-    query = filters.query
-    if query is not None:
-        _add_query(made, query)
+    made = conditions(filters, actor, reach)
+    mask, query = filters.mask & actor.mask, filters.query
     has_text = query is not None and vocabulary is not None and query.has_text
     # Numbers of rows are part of the text: a plan is made for them, and there are few different ones.
     take = limit + 1 + offset
@@ -194,24 +149,48 @@ def cursor_of(
     sort: Sort, tier: bytes | None, key: bytes | None, model_id: bytes | None, *, relevance: bool
 ) -> str:
     """The cursor that continues after this model, whose place is as the database wrote it."""
-    read = _COLUMNS[sort][1]
+    read = COLUMNS[sort][1]
     text = (key or b"").decode()
     place = datetime.fromisoformat(text) if read is datetime else read(text)
+    return cursor_at(sort, int(tier or b"0"), place, int(model_id or b"0"), relevance=relevance)
+
+
+def cursor_at(sort: Sort, tier: int, key: Any, model_id: int, *, relevance: bool) -> str:
+    """The cursor that continues after this place. By relevance, `sort` is what orders within a tier."""
     if relevance:
-        return paging.encode(Sort.RELEVANCE.value, int(tier or b"0"), place, int(model_id or b"0"))
-    return paging.encode(sort.value, place, int(model_id or b"0"))
+        return paging.encode(Sort.RELEVANCE.value, tier, key, model_id)
+    return paging.encode(sort.value, key, model_id)
 
 
 def _order(made: Statement, sort: Sort, cursor: str | None) -> Order:
-    column, kind = _COLUMNS[sort]
+    column, kind = COLUMNS[sort]
     descending = sort is not Sort.OLDEST
-    if not cursor:
+    place = sorted_place(sort, cursor)
+    if place is None:
         return Order(column, descending)
-    named, key, model_id = paging.decode(cursor, str, kind, int)
-    if named != sort.value:
-        raise _of_another_order()
+    key, model_id = place
     cast = {int: "::bigint", float: "::float8", datetime: "::timestamptz"}[kind]
     return Order(column, descending, f"({made.bind(key, cast)}, {made.bind(model_id, '::bigint')})")
+
+
+def sorted_place(sort: Sort, cursor: str | None) -> tuple[Any, int] | None:
+    """Key and model where a page of an order goes on; None at the beginning. Raises Invalid (`bad_cursor`)."""
+    if not cursor:
+        return None
+    named, key, model_id = paging.decode(cursor, str, COLUMNS[sort][1], int)
+    if named != sort.value:
+        raise _of_another_order()
+    return key, int(str(model_id))
+
+
+def ranked_place(cursor: str | None) -> tuple[int, int, int] | None:
+    """Tier, key and model where a page by relevance goes on; None at the beginning. Raises Invalid (`bad_cursor`)."""
+    if not cursor:
+        return None
+    code, tier, key, model_id = paging.decode(cursor, str, int, int, int)
+    if code != Sort.RELEVANCE.value or tier not in (0, 1, 2):
+        raise _of_another_order()
+    return int(str(tier)), int(str(key)), int(str(model_id))
 
 
 def _of_another_order() -> Invalid:
@@ -245,11 +224,9 @@ def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | 
         0: (f"l.terms @@ {whole}", f"NOT l.terms @@ {named}", f"l.name <> ALL({names})"),
     }
     orders = dict.fromkeys(tiers, Order("downloads"))
-    if cursor:
-        code, at, key, model_id = paging.decode(cursor, str, int, int, int)
-        if code != Sort.RELEVANCE.value or at not in tiers:
-            raise _of_another_order()
-        reached = int(str(at))
+    place = ranked_place(cursor)
+    if place is not None:
+        reached, key, model_id = place
         tiers = {tier: extra for tier, extra in tiers.items() if tier <= reached}
         after = f"({made.bind(key, '::bigint')}, {made.bind(model_id, '::bigint')})"
         orders[reached] = Order("downloads", after=after)
@@ -258,106 +235,3 @@ def _tiers(made: Statement, query: Query, vocabulary: Vocabulary, cursor: str | 
         for tier, extra in tiers.items()
     ]
     return f"SELECT * FROM ({' UNION ALL '.join(f'({part})' for part in parts)}) u LIMIT {take}"
-
-
-def _add_facets(made: Statement, filters: Filters) -> None:
-    query = filters.query or Query("")
-    every = [indexing.tag_facet(tag) for tag in (*filters.tags, *query.wanted.tags)]
-    none = [indexing.tag_facet(tag) for tag in (*filters.without_tags, *query.unwanted.tags)]
-    none += [indexing.type_facet(t) for t in query.unwanted.types]
-    none += [indexing.base_facet(b) for b in query.unwanted.bases]
-    groups = _type_and_base(filters.types, filters.base_models)
-    groups += [[indexing.type_facet(t) for t in query.wanted.types]]
-    groups += [[indexing.base_facet(b)] for b in query.wanted.bases]
-    groups += [[indexing.format_facet(f) for f in filters.file_formats]]
-    groups += [[indexing.use_facet(u) for u in filters.commercial_uses]]
-    if filters.checkpoint_type:
-        every.append(indexing.checkpoint_facet(filters.checkpoint_type))
-    for wanted, facet in (
-        (filters.allow_no_credit, indexing.CREDIT),
-        (filters.allow_derivatives, indexing.DERIVE),
-        (filters.allow_different_licence, indexing.RELICENSE),
-        (filters.from_platform or None, indexing.MADE_HERE),
-        (filters.supports_generation or None, indexing.GENERATES),
-    ):
-        if wanted is not None:
-            (every if wanted else none).append(facet)
-    every += [group[0] for group in groups if len(group) == 1]
-    if every:
-        made.add_facets(sorted(set(every)), all_of=True)
-    for group in groups:
-        if len(group) > 1:
-            made.add_facets(group, all_of=False)
-    if none:
-        made.add("NOT l.facets && {}", sorted(set(none)), "::text[]")
-        made.selective = True
-
-
-def _type_and_base(types: tuple[str, ...], base_models: tuple[str, ...]) -> list[list[str]]:
-    if types and base_models and len(types) * len(base_models) <= MAX_PAIRS:
-        return [[indexing.pair_facet(t, b) for t in types for b in base_models]]
-    return [[indexing.type_facet(t) for t in types], [indexing.base_facet(b) for b in base_models]]
-
-
-def _add_columns(made: Statement, filters: Filters, actor: Actor) -> None:
-    people = "(SELECT id FROM people WHERE username_folded = ANY({}))"
-    if filters.usernames:
-        made.add(f"l.person_id = ANY(ARRAY{people})", [u.lower() for u in filters.usernames], "::text[]")
-    if filters.ids:
-        made.add("l.model_id = ANY({})", list(filters.ids), "::bigint[]")
-    if filters.min_stars is not None:
-        made.add("l.stars >= {}", filters.min_stars, "::float8")
-    if filters.period in _DAYS:
-        made.add("l.last_version_at >= {}", clock.now() - timedelta(days=_DAYS[filters.period]))
-    if filters.since is not None:
-        made.add("l.last_version_at > {}", filters.since)
-    if filters.early_access:
-        made.add("l.early_access_until > {}", clock.now())
-    made.planned |= filters.since is not None or bool(
-        filters.usernames
-        or filters.ids
-        or filters.early_access
-        or filters.favourites
-        or filters.hidden
-        or filters.min_stars is not None
-        or filters.period in _DAYS
-    )
-    if actor.id is None:
-        return
-    viewer = made.bind(actor.id, "::bigint")
-    engaged = "SELECT FROM model_engagements e WHERE e.model_id = l.model_id AND e.person_id = " + viewer
-    if filters.favourites:
-        mine = f"SELECT e.model_id FROM model_engagements e WHERE e.person_id = {viewer}"
-        made.where.append(f"l.model_id IN ({mine} AND e.kind = 'favourite')")
-    if filters.hidden:
-        mine = f"SELECT e.model_id FROM model_engagements e WHERE e.person_id = {viewer}"
-        made.where.append(f"l.model_id IN ({mine} AND e.kind = 'hide')")
-        return
-    made.where.append(f"NOT EXISTS ({engaged} AND e.kind = 'hide')")
-    made.where.append(
-        f"NOT EXISTS (SELECT FROM follows f WHERE f.person_id = {viewer} AND f.target_id = l.person_id "
-        "AND f.kind IN ('hide', 'block'))"
-    )
-
-
-def _add_query(made: Statement, query: Query) -> None:
-    people = "(SELECT id FROM people WHERE username_folded = ANY({}))"
-    hashed = (
-        "(SELECT d.model_id FROM file_hashes h JOIN version_documents d ON d.version_id = h.version_id "
-        "WHERE h.value = {})"
-    )
-    if query.wanted.users:
-        made.add(f"l.person_id = ANY(ARRAY{people})", [u.lower() for u in query.wanted.users], "::text[]")
-    if query.unwanted.users:
-        made.add(f"l.person_id <> ALL(ARRAY{people})", [u.lower() for u in query.unwanted.users], "::text[]")
-    for value in query.wanted.hashes:
-        made.add(f"l.model_id = ANY(ARRAY{hashed})", value)
-    for value in query.unwanted.hashes:
-        made.add(f"l.model_id <> ALL(ARRAY{hashed})", value)
-    if query.model_ids:
-        made.add("l.model_id = ANY({})", list(query.model_ids), "::bigint[]")
-    unwanted = search.unwanted_tsquery(query)
-    if unwanted:
-        made.add("NOT l.terms @@ {}", unwanted, "::tsquery")
-        made.selective = True
-    made.planned |= bool(query.wanted.users or query.wanted.hashes or query.model_ids)

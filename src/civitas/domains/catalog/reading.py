@@ -12,11 +12,12 @@ from typing import Any, Final
 import orjson
 
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor
-from civitas.domains.catalog import access_shown, documents, listing, search, walking, words
+from civitas.domains.catalog import access_shown, documents, from_index, listing, search, walking, words
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Reach
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.search.asking import Index
 from civitas.kit.errors import Invalid, NotFound, Unauthorised
 from civitas.kit.sql import statements
 
@@ -76,10 +77,12 @@ async def models(
     cursor: str | None = None,
     offset: int = 0,
     reach: Reach = walking.USUAL,
+    index: Index | None = None,
 ) -> Documents:
     """One page of models. Without `sort`, words of a query order by relevance, anything else by rating.
 
-    What the viewer hides is left out. Raises Invalid (`bad_cursor`, `bad_limit`), Unauthorised for favourites
+    What the viewer hides is left out. The index in memory (this one, or that of the process) is asked where it knows the
+    conditions; the page is the same without it. Raises Invalid (`bad_cursor`, `bad_limit`), Unauthorised for favourites
     and hidden models of a stranger.
     """
     if not 0 <= limit <= listing.MAX_LIMIT:
@@ -95,6 +98,13 @@ async def models(
     has_text = query is not None and query.has_text
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
     vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
+    index = index or from_index.current()
+    if index is not None:
+        named = await from_index.page(
+            reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary
+        )  # fmt: skip
+        if named is not None:
+            return Documents(named.text, named.stats, mask, named.next_cursor, named.count)
     page = listing.page_statement(
         filters,
         actor,

@@ -149,13 +149,15 @@ def is_hash(value: str) -> bool:
 class Vocabulary:
     """What is known about the words of a query: by how many models those that exist are carried, and those near.
 
-    `beginnings` is the same for words that begin with the last one; None when none does. `total`: all models.
+    `beginnings` is the same for words that begin with the last one; None when none does. `endings` are those words,
+    where they are few enough to be named. `total`: all models.
     """
 
     known: Mapping[str, int]
     near: Mapping[str, Sequence[tuple[str, int]]]
     beginnings: int | None = None
     total: float = 1.0
+    endings: tuple[str, ...] | None = None
 
 
 def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
@@ -163,19 +165,20 @@ def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
     return [(word, form) for word in found for form in sorted(words.forms(word))]
 
 
-def judge(query: Query, rows: Iterable[tuple[str | None, str | None, int]]) -> Vocabulary:
-    """Sort out what the lookup of `near_forms` found: (word of the query, word found, models with it).
+def judge(query: Query, rows: Iterable[tuple[str | None, str | None, int, str | None]]) -> Vocabulary:
+    """Sort out what the lookup of `near_forms` found: (word of the query, word found, models with it, None).
 
-    A row without a word found is for all words that begin with the query's last one, one with neither for all models.
+    A row without a word found is for all words that begin with the query's last one, which stand in its last column if
+    they are not too many; one with neither is for all models.
     """
     known: dict[str, int] = {}
     near: dict[str, set[tuple[int, str]]] = {}
-    beginnings, total = None, 1.0
-    for asked, found, models in rows:
+    beginnings, endings, total = None, None, 1.0
+    for asked, found, models, named in rows:
         if asked is None:
             total = max(1.0, models)
         elif found is None:
-            beginnings = models
+            beginnings, endings = models, tuple(named.split(" ")) if named else None
         elif asked == found:
             known[asked] = models
         elif len(asked) >= words.MIN_TOLERANT and words.within_one(asked, found):
@@ -183,7 +186,7 @@ def judge(query: Query, rows: Iterable[tuple[str | None, str | None, int]]) -> V
     best = {
         asked: [(word, -less) for less, word in sorted(found)[:MAX_GUESSES]] for asked, found in near.items()
     }
-    return Vocabulary(known, best, beginnings, total)
+    return Vocabulary(known, best, beginnings, total, endings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +235,24 @@ def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str
         else:
             parts.append("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")")
     return " & ".join(parts) or None
+
+
+def word_groups(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> list[tuple[str, ...]] | None:
+    """What `tsquery` asks for as words: one of each group must be there. Of a phrase its words, in whatever order.
+
+    None when too many words begin with the last one.
+    """
+    sign = "=" if named else ""
+    groups = []
+    for choice in _choices(query, vocabulary):
+        options = {choice.word, *choice.instead}
+        if choice.goes_on and vocabulary.beginnings:
+            if vocabulary.endings is None:
+                return None
+            options.update(vocabulary.endings)
+        groups.append(tuple(f"{sign}{word}" for word in sorted(options)))
+    groups += [(f"{sign}{word}",) for phrase in query.wanted.phrases for word in phrase]
+    return groups
 
 
 def exact_names(query: Query, vocabulary: Vocabulary) -> list[str]:

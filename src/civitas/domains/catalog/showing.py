@@ -246,7 +246,7 @@ async def corrected(reads: ReadPool, query: Query) -> str | None:
             "last": query.wanted.words[-1],
         },
     )
-    vocabulary = search.judge(query, [(asked, found, models) for asked, found, models in rows])
+    vocabulary = search.judge(query, rows)
     last = query.wanted.words[-1] if query.open_end and vocabulary.beginnings else None
     meant = {
         word: near[0][0]

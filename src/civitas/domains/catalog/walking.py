@@ -12,6 +12,7 @@ The plan is the same for all values, so it is made once and kept; which branch r
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
@@ -33,6 +34,33 @@ USUAL: Final = Reach()
 
 
 @dataclass
+class Sought:
+    """Conditions as an index of terms knows them: texts of terms (see `terms`), names of people, the earliest moment.
+
+    All of `groups` and `people` must be met, each by any of its members. `beyond`: there is a condition that only the
+    database can judge by; `loose`: there is one that it judges more strictly.
+    """
+
+    mask: int = 0
+    groups: list[tuple[str, ...]] = field(default_factory=list)
+    without: list[str] = field(default_factory=list)
+    people: list[tuple[str, ...]] = field(default_factory=list)
+    not_people: list[str] = field(default_factory=list)
+    least: datetime | None = None
+    beyond: bool = False
+    loose: bool = False
+
+    def since(self, moment: datetime) -> None:
+        """Nothing from before this moment."""
+        self.least = max(self.least, moment) if self.least else moment
+
+    @property
+    def narrow(self) -> bool:
+        """Whether anything is asked for that is not a matter of course."""
+        return bool(self.groups or self.without or self.people or self.not_people or self.least)
+
+
+@dataclass
 class Statement:
     """Conditions and parameters as they come together.
 
@@ -51,6 +79,7 @@ class Statement:
     first: float = 1.0
     selective: bool = False
     planned: bool = False
+    sought: Sought = field(default_factory=Sought)
     _numbers: count[int] = field(default_factory=count)
 
     def bind(self, value: Any, cast: str = "") -> str:
@@ -68,6 +97,7 @@ class Statement:
         names = self.bind(facets, "::text[]")
         self.where.append(f"l.facets {'@>' if all_of else '&&'} {names}")
         self.selective = True
+        self.sought.groups += [(facet,) for facet in facets] if all_of else [tuple(sorted(facets))]
         # Facets are counted with the words; one that nothing has is in neither.
         n = "coalesce(w.models, 0)"
         share = f"exp(sum(ln(greatest({n}, 0.5) / t.n)))" if all_of else f"least(1, sum({n}) / t.n)"

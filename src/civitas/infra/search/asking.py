@@ -38,6 +38,9 @@ class Index(Protocol):
     async def find(self, question: Question) -> Answer | None:
         """The page, or None when it must be found another way."""
 
+    async def find_each(self, questions: Sequence[Question], enough: int) -> list[Answer] | None:
+        """The pages of questions one after another until there is enough, or None: see `finding.find_each`."""
+
 
 class SocketIndex:
     """An index in a process of its own. For one event loop."""
@@ -55,12 +58,22 @@ class SocketIndex:
 
     async def find(self, question: Question) -> Answer | None:
         """See Index."""
+        reply = await self._known({"k": "find", "q": question.packed()})
+        return None if reply is None else Answer(reply["ids"], reply["keys"])
+
+    async def find_each(self, questions: Sequence[Question], enough: int) -> list[Answer] | None:
+        """See Index."""
+        reply = await self._known({"k": "each", "q": [one.packed() for one in questions], "t": enough})
+        return None if reply is None else [Answer(ids, keys) for ids, keys in reply["a"]]
+
+    async def _known(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        """The reply to a question; None when it is late, away, or has nothing to say."""
         if time.monotonic() < self._paused_until:
             ASKED.labels("paused").inc()
             return None
         began = time.perf_counter()
         try:
-            reply = await self.ask({"k": "find", "q": question.packed()}, timeout_s=self.timeout_s)
+            reply = await self.ask(message, timeout_s=self.timeout_s)
         except TimeoutError:
             self._late += 1
             if self._late >= LATE:
@@ -80,7 +93,7 @@ class SocketIndex:
             ASKED.labels(str(reply["wrong"])).inc()
             return None
         ASKED.labels("answered").inc()
-        return Answer(reply["ids"], reply["keys"])
+        return reply
 
     def _pause(self) -> None:
         self._late, self._paused_until = 0, time.monotonic() + PAUSE_S

@@ -24,7 +24,9 @@ TRAILER: Final = b"\xff\xff"
 Keys = NDArray[Any]
 # An array's own head: dimensions, NULLs, type, length, first index. An empty one has the first three only.
 ARRAY_HEAD: Final = 20
-WIDTHS: Final = {"int": 4, "moment": 8}
+WIDTHS: Final = {"int": 4, "long": 8, "moment": 8, "float": 8}
+# Adding nothing makes one zero of two.
+CASTS: Final = {"int": "::int", "long": "::bigint", "moment": "::timestamptz", "float": "::float8 + 0"}
 
 
 @dataclass
@@ -54,9 +56,9 @@ def dtype_of(order: Order) -> type[np.int32] | type[np.int64]:
 def statement(shape: Shape, ids: Sequence[int] | None = None) -> bytes:
     """COPY of all documents, or of those with these numbers."""
     columns = [f"{shape.id}::bigint"]
-    columns += [f"{o.column}::{'int' if o.kind == 'int' else 'timestamptz'}" for o in shape.orders]
+    columns += [f"{order.column}{CASTS[order.kind]}" for order in shape.orders]
     columns += [f"{column}::bigint" for column, _ in shape.owners]
-    columns += [f"{shape.terms}::int[]"]
+    columns += [f"{shape.terms}::{'bigint' if shape.wide else 'int'}[]"]
     # Names are of shapes, which are literals of the program; numbers are numbers.
     where = (
         "" if ids is None else f" WHERE {shape.id} = ANY('{{{','.join(map(str, map(int, ids)))}}}'::bigint[])"
@@ -102,26 +104,36 @@ def read(shape: Shape, messages_: list[bytes]) -> Rows:
     expected = all(bool((heads[f"{name}.size"] == width).all()) for name, width in fields)
     if not expected or not bool((heads["n"] == len(fields) + 1).all()):
         raise Unavailable(f"A row of {shape.table} has a NULL, or is not as this program knows it.")
-    terms, ends = _terms(data, starts + dtype.itemsize, heads["terms.size"].astype(np.int64))
+    sizes_of_terms = heads["terms.size"].astype(np.int64)
+    terms, ends = _terms(data, starts + dtype.itemsize, sizes_of_terms, 8 if shape.wide else 4)
     owned = [(heads[column].astype(np.int64) + base) for column, base in shape.owners]
     terms, ends = _with_owners(terms, ends, owned)
-    keys: list[Keys] = [heads[order.column].astype(dtype_of(order)) for order in shape.orders]
+    keys: list[Keys] = [_keys(order, heads[order.column]) for order in shape.orders]
     return Rows(heads["id"].astype(np.int64), keys, terms, ends, _prints(terms, ends))
 
 
+def _keys(order: Order, column: NDArray[Any]) -> Keys:
+    if order.kind != "float":
+        return column.astype(dtype_of(order))
+    bits: NDArray[np.int64] = column.astype(np.int64)
+    # Those of negative numbers go the other way.
+    return np.where(bits < 0, bits ^ np.int64(2**63 - 1), bits)
+
+
 def _terms(
-    data: NDArray[np.uint8], places: NDArray[np.int64], sizes: NDArray[np.int64]
+    data: NDArray[np.uint8], places: NDArray[np.int64], sizes: NDArray[np.int64], width: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    counts = np.maximum(sizes - ARRAY_HEAD, 0) // 8
+    step = 4 + width
+    counts = np.maximum(sizes - ARRAY_HEAD, 0) // step
     ends = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    at = np.repeat(places + ARRAY_HEAD - 8 * ends[:-1], counts) + 8 * np.arange(int(ends[-1]))
-    window = (
-        np.lib.stride_tricks.sliding_window_view(data, 8) if len(data) >= 8 else np.zeros((0, 8), np.uint8)
-    )
-    pairs = np.ascontiguousarray(window[at]).view(">i4").reshape(-1, 2)
-    if not bool((pairs[:, 0] == 4).all()):
-        raise Unavailable("Terms are not whole numbers of four bytes, or one of them is NULL.")
-    return pairs[:, 1].astype(np.int64), ends
+    at = np.repeat(places + ARRAY_HEAD - step * ends[:-1], counts) + step * np.arange(int(ends[-1]))
+    there = len(data) >= step
+    window = np.lib.stride_tricks.sliding_window_view(data, step) if there else np.zeros((0, step), np.uint8)
+    layout = np.dtype([("size", ">i4"), ("term", f">i{width}")])
+    pairs = np.ascontiguousarray(window[at]).view(layout)[:, 0]
+    if not bool((pairs["size"] == width).all()):
+        raise Unavailable(f"Terms are not whole numbers of {width} bytes, or one of them is NULL.")
+    return pairs["term"].astype(np.int64), ends
 
 
 def _with_owners(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from civitas.infra.search import finding
 from civitas.infra.search.collection import Collection
 from civitas.infra.search.finding import LIMITS, Limits
@@ -21,3 +23,10 @@ class HeldIndex:
         self.asked += 1
         held = self.collections.get(question.collection)
         return None if held is None else finding.find(held, question, self.limits)
+
+    async def find_each(self, questions: Sequence[Question], enough: int) -> list[Answer] | None:
+        """See Index."""
+        self.asked += 1
+        if any(question.collection not in self.collections for question in questions):
+            return None
+        return finding.find_each(self.collections, questions, enough, self.limits)

@@ -7,7 +7,8 @@ at by itself. A walk that finds little goes on by whole stretches, and passes th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -47,6 +48,22 @@ def find(collection: Collection, question: Question, limits: Limits = LIMITS) ->
     return Answer(collection.ids[slots].tolist(), search.order.keys[slots].tolist() if search else [])
 
 
+def find_each(
+    collections: Mapping[str, Collection], questions: Sequence[Question], enough: int, limits: Limits = LIMITS
+) -> list[Answer]:
+    """The pages of several questions, one after another until there is enough; fewer pages than questions, then.
+
+    Each is given what is wanting; how much it asks for itself does not count. Raises KeyError.
+    """
+    answers: list[Answer] = []
+    for question in questions:
+        if enough <= 0:
+            break
+        answers.append(find(collections[question.collection], replace(question, take=enough), limits))
+        enough -= len(answers[-1].ids)
+    return answers
+
+
 @dataclass
 class _Search:
     """A question put ready: bitmaps that all must hold, the smallest first, and one that none may be in."""
@@ -73,6 +90,8 @@ class _Search:
         nots = collection.gone
         if asked.without:
             nots = nots | collection.postings.any_of(asked.without)
+        for groups in asked.unless:
+            nots = nots | _meeting_all([collection.postings.any_of(group) for group in groups])
         if asked.not_ids:
             slots = [slot for n in asked.not_ids if (slot := collection.numbers.find(n)) is not None]
             nots = nots | BitMap(slots)
@@ -206,6 +225,10 @@ class _Search:
             low, high = (low, start) if down else (end, high)
             piece = min(2 * piece, self.limits.largest_piece)
         return np.concatenate(parts) if parts else _NONE
+
+
+def _meeting_all(parts: list[BitMap]) -> BitMap:
+    return BitMap.intersection(*parts) if parts else BitMap()
 
 
 def _all(parts: list[Slots]) -> BitMap:

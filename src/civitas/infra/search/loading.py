@@ -21,6 +21,7 @@ from civitas.infra.search.shape import Shape
 from civitas.kit.errors import Unavailable
 
 BATCH: Final = 100_000
+BATCH_BYTES: Final = 32 * 2**20
 # What a document needs at least while it is loaded, in bytes: a load that cannot fit is not begun.
 LEAST: Final = 90
 PAGE: Final = 4096
@@ -111,11 +112,13 @@ def _collection(
 
 def _batches(connection: psycopg.Connection[Any], shape: Shape) -> Iterator[Rows]:
     batch: list[bytes] = []
+    size = 0
     for message in copying.messages(_copied(connection, copying.statement(shape))):
         batch.append(message)
-        if len(batch) >= BATCH:
+        size += len(message)
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
             yield copying.read(shape, batch)
-            batch = []
+            batch, size = [], 0
     if batch:
         yield copying.read(shape, batch)
 

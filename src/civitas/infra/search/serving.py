@@ -23,16 +23,18 @@ from civitas.kit.errors import Conflict, Unavailable
 log = structlog.get_logger(__name__)
 
 MOST: Final = 5000
+QUESTIONS: Final = 8
 
 
 class Answers:
-    """What can be asked of an index: `find`, `status`, `counts`, `anew`."""
+    """What can be asked of an index: `find`, `each`, `status`, `counts`, `anew`."""
 
     def __init__(self, follower: Follower) -> None:
         self.follower = follower
         self.asked = 0
         self._kinds: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "find": self._find,
+            "each": self._each,
             "status": self._status,
             "counts": self._counts,
             "anew": self._anew,
@@ -52,13 +54,28 @@ class Answers:
     def _find(self, message: dict[str, Any]) -> dict[str, Any]:
         state = self.follower.state
         if not state.answers:
-            return {"wrong": "behind" if state.state == "ready" else state.state}
+            return self._silent()
         question = Question.unpacked(message["q"])
         if not 0 < question.take <= MOST:
             raise ValueError(f"a page of {question.take}")
         self.asked += 1
         answer = finding.find(state.collections[question.collection], question)
         return {"ids": answer.ids, "keys": answer.keys}
+
+    def _each(self, message: dict[str, Any]) -> dict[str, Any]:
+        state = self.follower.state
+        if not state.answers:
+            return self._silent()
+        questions, enough = [Question.unpacked(one) for one in message["q"]], int(message["t"])
+        if not 0 < enough <= MOST or len(questions) > QUESTIONS:
+            raise ValueError(f"{len(questions)} pages of {enough}")
+        self.asked += 1
+        answers = finding.find_each(state.collections, questions, enough)
+        return {"a": [(answer.ids, answer.keys) for answer in answers]}
+
+    def _silent(self) -> dict[str, Any]:
+        state = self.follower.state.state
+        return {"wrong": "behind" if state == "ready" else state}
 
     def _status(self, _: dict[str, Any]) -> dict[str, Any]:
         state = self.follower.state

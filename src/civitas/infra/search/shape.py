@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_SIGN: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column that orders: an `int`, or a `moment` (microseconds since 2000, as PostgreSQL keeps it)."""
+    """A column that orders: an `int` of 32 bits or a `long` of 64, a `moment` (microseconds since 2000, as PostgreSQL
+    keeps it), or a `float` (its bits, so that they lie in order)."""
 
     column: str
-    kind: Literal["int", "moment"] = "int"
+    kind: Literal["int", "long", "moment", "float"] = "int"
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """A table of documents: a number, columns that order, an array of terms.
 
-    `owners` are columns whose values are terms, too: the value and a number that is added to it. Nothing may be NULL.
+    `owners` are columns whose values are terms, too: the value and a number that is added to it. `terms` is a column or
+    an expression; `wide` when its numbers have 64 bits. Nothing may be NULL.
     """
 
     name: str
@@ -27,6 +35,7 @@ class Shape:
     orders: tuple[Order, ...]
     terms: str = "terms"
     owners: tuple[tuple[str, int], ...] = ()
+    wide: bool = False
 
     def place(self, column: str) -> int:
         """Where an order stands among the orders. Raises KeyError."""
@@ -34,6 +43,27 @@ class Shape:
             if order.column == column:
                 return place
         raise KeyError(column)
+
+
+def moment(key: datetime) -> int:
+    """A moment as an order keeps it."""
+    return (key - EPOCH) // _MICROSECOND
+
+
+def moment_of(key: int) -> datetime:
+    """The moment that an order keeps as this."""
+    return EPOCH + timedelta(microseconds=key)
+
+
+def float_key(number: float) -> int:
+    """A floating-point number as an order keeps it: its bits, turned so that they lie in the order of numbers."""
+    (bits,) = struct.unpack(">q", struct.pack(">d", number + 0.0))
+    return int(bits if bits >= 0 else bits ^ _SIGN)
+
+
+def float_of(key: int) -> float:
+    """The number that an order keeps as this."""
+    return float(struct.unpack(">d", struct.pack(">q", key if key >= 0 else key ^ _SIGN))[0])
 
 
 class Behind(NamedTuple):
@@ -48,6 +78,7 @@ class Question:
     """A page of a collection.
 
     All `groups` must be met, each by any of its terms; `without` names terms that must not be there, `not_ids` numbers.
+    What meets all groups of one of `unless` is left out, too.
     `low` and `high` bound the key that orders (low <= key < high); `since` bounds another column from below.
     """
 
@@ -58,6 +89,7 @@ class Question:
     groups: tuple[tuple[int, ...], ...] = ()
     without: tuple[int, ...] = ()
     not_ids: tuple[int, ...] = ()
+    unless: tuple[tuple[tuple[int, ...], ...], ...] = ()
     behind: Behind | None = None
     low: int | None = None
     high: int | None = None
@@ -67,7 +99,7 @@ class Question:
         """As it travels."""
         return {
             "c": self.collection, "o": self.order, "t": self.take, "d": self.descending, "g": self.groups,
-            "w": self.without, "n": self.not_ids,
+            "w": self.without, "n": self.not_ids, "u": self.unless,
             "b": None if self.behind is None else list(self.behind), "l": self.low, "h": self.high, "s": self.since,
         }  # fmt: skip
 
@@ -83,6 +115,7 @@ class Question:
             tuple(tuple(map(int, group)) for group in given["g"]),
             tuple(map(int, given["w"])),
             tuple(map(int, given["n"])),
+            tuple(tuple(tuple(map(int, group)) for group in groups) for groups in given["u"]),
             Behind(int(behind[0]), int(behind[1])) if behind is not None else None,
             int(given["l"]) if given["l"] is not None else None,
             int(given["h"]) if given["h"] is not None else None,

@@ -40,18 +40,20 @@ SELECT f.id, f.version_id, f.name, f.format, h.architecture, h.training, h.metad
  WHERE f.id = %(id)s AND f.removed_at IS NULL AND f.visibility <> 'Private';
 
 -- name: known_words
-SELECT q.word, s.word, s.models
+SELECT q.word, s.word, s.models, NULL
   FROM unnest(%(words)s::text[], %(forms)s::text[]) AS q(word, form)
   JOIN search_forms f ON f.form = q.form COLLATE "C"
   JOIN search_words s ON s.word = f.word
 UNION ALL
-SELECT %(last)s, NULL, sum(w.models)::bigint
-  FROM (SELECT s.models FROM search_words s
+-- Facets are counted with the words, and have a colon.
+SELECT %(last)s, NULL, sum(w.models)::bigint,
+       CASE WHEN count(*) <= 300 THEN string_agg(w.word, ' ') FILTER (WHERE position(':' IN w.word) = 0) END
+  FROM (SELECT s.word, s.models FROM search_words s
          WHERE s.word >= %(last)s::text COLLATE "C" AND s.word < (%(last)s::text || chr(1114111)) COLLATE "C"
          LIMIT 2000) w
 HAVING sum(w.models) > 0
 UNION ALL
-SELECT NULL, NULL, reltuples::bigint FROM pg_class WHERE oid = 'model_listings'::regclass;
+SELECT NULL, NULL, reltuples::bigint, NULL FROM pg_class WHERE oid = 'model_listings'::regclass;
 
 -- name: suggest
 (SELECT 'model', l.model_id, m.name, m.type, l.downloads

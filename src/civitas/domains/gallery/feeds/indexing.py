@@ -7,7 +7,6 @@ an index that is out of date can leave something out for a moment, and never sho
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from civitas.domains.gallery.feeds import planning
@@ -16,10 +15,8 @@ from civitas.domains.gallery.feeds.shapes import PERSON
 from civitas.domains.gallery.feeds.types import ImageSort
 from civitas.infra.db.readpool import ReadPool
 from civitas.infra.search.asking import Index
-from civitas.infra.search.shape import Behind, Question
+from civitas.infra.search.shape import Behind, Question, moment, moment_of
 
-_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 LARGEST: Final = 2000
 # More people than that are found sooner by their pictures' own index.
 MOST_PEOPLE: Final = 1000
@@ -38,11 +35,6 @@ def use(index: Index | None) -> None:
 def current() -> Index | None:
     """The index of this process."""
     return _current
-
-
-def moment(key: datetime) -> int:
-    """A moment as the index keeps it."""
-    return (key - _EPOCH) // _MICROSECOND
 
 
 def collection_of(shelf: Shelf) -> str:
@@ -101,7 +93,7 @@ async def rows(reads: ReadPool, index: Index, plan: Plan) -> list[tuple[Any, ...
         if answer.ids:
             there = {row[0] for row in await reads.fetch(statement, {**values, "ids": answer.ids})}
             kept += [
-                (number, _EPOCH + timedelta(microseconds=key) if by_moment else key)
+                (number, moment_of(key) if by_moment else key)
                 for number, key in zip(answer.ids, answer.keys, strict=True)
                 if number in there
             ]
