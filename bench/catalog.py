@@ -1,11 +1,12 @@
 """Reads of a large catalogue beside their limit, in short rounds by turns.
 
     python -m bench catalog            loads a million models first when the folder is empty
-    python -m bench.catalog --home DIR [--models N] [--rounds 5] [--seconds 1] [--only TEXT] [--print]
+    python -m bench.catalog --home DIR [--rounds 5] [--seconds 1] [--only TEXT] [--clients 1,16] [--beside-sql]
 
 The folder is `bench-home`, or what CIVITAS_BENCH_HOME names. Every figure of the product's whole app, limits of
 requests included, stands beside a bare Starlette handler that fetches the same rows with one prepared statement and
-joins their text. Both run under uvicorn, one process each.
+joins their text. Both run under uvicorn, one process each; the product's index in memory runs beside it, as it is served,
+and its processor time counts. With `--beside-sql` the product without an index takes its turns, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import itertools
 import os
 import statistics
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,10 +25,12 @@ import uvloop
 
 from bench import report
 from bench.cases import PAGE, Case, hash_cases, prepare
+from bench.catalog_index import Running, indexing
 from bench.client import Round, measure
 from bench.instance import free_port
 from bench.loading import SHARED_MB, database, load
-from bench.servers import child, cpu_seconds
+from bench.servers import child, cpu_seconds, process_seconds
+from civitas.app import schema
 
 HOME = Path(os.environ.get("CIVITAS_BENCH_HOME", "bench-home"))
 MODELS = int(os.environ.get("CIVITAS_BENCH_MODELS", "1000000"))
@@ -41,6 +45,9 @@ class Side:
     rounds: list[Round] = field(default_factory=list)
     own_s: float = 0.0
     database_s: float = 0.0
+    index_s: float = 0.0
+    # How often the index was asked.
+    asked: int = 0
 
     @property
     def requests(self) -> int:
@@ -67,15 +74,39 @@ class Side:
         """Processor time of the database, a request."""
         return self.database_s / self.requests * 1000
 
+    @property
+    def index_ms(self) -> float:
+        """Processor time of the index in memory, a request."""
+        return self.index_s / self.requests * 1000
+
+    @property
+    def cpu_ms(self) -> float:
+        """Processor time of all of them, a request."""
+        return self.own_ms + self.database_ms + self.index_ms
+
+    @property
+    def cpu(self) -> str:
+        """The same in its parts."""
+        return f"{self.own_ms:.2f} + {self.database_ms:.2f}" + (
+            f" + {self.index_ms:.2f}" if self.asked else ""
+        )
+
+    @property
+    def way(self) -> str:
+        """Who found the rows: the index, SQL, or now one and now the other."""
+        share = min(1.0, self.asked / self.requests)
+        return "index" if share > 0.98 else "SQL" if share < 0.02 else f"index {share:.0%}"
+
 
 @dataclass
 class Row:
-    """One line of the table."""
+    """One line of the table. `alone`: the product without an index, where it was measured."""
 
     name: str
     clients: int
     ours: Side
     limit: Side
+    alone: Side | None = None
 
     @property
     def share(self) -> float:
@@ -86,35 +117,61 @@ class Row:
     @property
     def share_by_cpu(self) -> float:
         """The same by the processor time of server and database together."""
-        ours, limit = self.ours, self.limit
-        return (limit.own_ms + limit.database_ms) / max(1e-9, ours.own_ms + ours.database_ms)
+        return self.limit.cpu_ms / max(1e-9, self.ours.cpu_ms)
 
 
-def run_case(
-    case: Case, clients: int, ports: tuple[int, int], pids: tuple[int, int, int], rounds: int, s: float
-) -> Row:
-    """Rounds of the product and of its limit by turns, after a warm-up of both."""
+@dataclass(frozen=True)
+class Places:
+    """Where everything listens and runs: serving processes as (port, process)."""
+
+    product: tuple[int, int]
+    bare: tuple[int, int]
+    alone: tuple[int, int] | None
+    postmaster: int
+    index: Running
+
+
+def run_case(case: Case, clients: int, places: Places, rounds: int, s: float) -> Row:
+    """Rounds of the product and of its limit by turns, after a warm-up of all."""
     row = Row(case.name, clients, Side(), Side())
-    sides = ((ports[0], case.asked, row.ours, pids[0]), (ports[1], case.bare, row.limit, pids[1]))
-    for port, asked, _, _ in sides:
+    sides = [(places.product, case.asked, row.ours), (places.bare, case.bare, row.limit)]
+    if places.alone is not None:
+        row.alone = Side()
+        sides.append((places.alone, case.asked, row.alone))
+    for (port, _), asked, _ in sides:
         uvloop.run(measure(port, asked, clients, s / 2, start=0))
     for _ in range(rounds):
-        for port, asked, side, pid in sides:
-            own, data = cpu_seconds(pid, pids[2])
+        for (port, pid), asked, side in sides:
+            asked_before, before = places.index.asked(), _spent(pid, places)
             made = uvloop.run(measure(port, asked, clients, s, start=side.requests))
             side.rounds.append(made)
-            own_after, data_after = cpu_seconds(pid, pids[2])
-            side.own_s += own_after - own
-            side.database_s += data_after - data
+            after, asked_after = _spent(pid, places), places.index.asked()
+            side.own_s += after[0] - before[0]
+            side.database_s += after[1] - before[1]
+            side.index_s += after[2] - before[2]
+            side.asked += asked_after - asked_before
     return row
 
 
+def _spent(pid: int, places: Places) -> tuple[float, float, float]:
+    """Processor time so far of a serving process, of the database and of the index."""
+    return *cpu_seconds(pid, places.postmaster), process_seconds(places.index.pid)
+
+
 def measured(
-    home: Path, rounds: int, seconds: float, only: str = "", clients: tuple[int, ...] = (1, 16)
+    home: Path,
+    rounds: int,
+    seconds: float,
+    only: str = "",
+    clients: tuple[int, ...] = (1, 16),
+    *,
+    beside_sql: bool = False,
 ) -> tuple[int, list[Row]]:
     """How many models there are, and every case at these numbers of clients."""
     made: list[Row] = []
-    with database(home) as (dsn, postmaster):
+    with database(home) as (dsn, postmaster), ExitStack() as stack:
+        # A catalogue that was loaded for an earlier version is brought up to this one.
+        schema.upgrade(dsn)
         with psycopg.connect(dsn) as connection:
             found = connection.execute("SELECT max(id) FROM models").fetchone()
         models = int(found[0]) if found else 0
@@ -124,34 +181,42 @@ def measured(
             "CIVITAS_TELEMETRY__LOG_LEVEL": "error",
             **LIMITS,
         }
-        ports = free_port(), free_port()
-        with child(["product"], env, ports[0]) as product:
-            cases = [*uvloop.run(prepare(ports[0], models, only)), *hash_cases(dsn, models, only)]
-            values = home / "bench-values.json"
-            values.write_bytes(orjson.dumps({case.kind: case.values for case in cases}))
-            with child(["bare", "--values", str(values)], env, ports[1]) as bare:
-                pids = product, bare, postmaster
-                for case, number in itertools.product(cases, clients):
-                    made.append(run_case(case, number, ports, pids, rounds, seconds))
-                    print(table(made[-1:]).splitlines()[-1], flush=True)
+        index = stack.enter_context(indexing(dsn, home))
+        product, bare = free_port(), free_port()
+        serving = stack.enter_context(child(["product"], env, product))
+        alone = None
+        if beside_sql:
+            port = free_port()
+            without = {**env, "CIVITAS_INDEX__ENABLED": "false"}
+            alone = port, stack.enter_context(child(["product"], without, port))
+        cases = [*uvloop.run(prepare(product, models, only)), *hash_cases(dsn, models, only)]
+        values = home / "bench-values.json"
+        values.write_bytes(orjson.dumps({case.kind: case.values for case in cases}))
+        limit = stack.enter_context(child(["bare", "--values", str(values)], env, bare))
+        places = Places((product, serving), (bare, limit), alone, postmaster, index)
+        for case, number in itertools.product(cases, clients):
+            made.append(run_case(case, number, places, rounds, seconds))
+            print(table(made[-1:]).splitlines()[-1], flush=True)
     return models, made
 
 
 def table(rows: list[Row]) -> str:
     """The figures as a Markdown table."""
     head = [
-        "read", "clients", "requests/s", "limit/s", "share", "p50 ms", "p99 ms", "limit p99 ms",
-        "CPU ms: server + database", "limit's", "share by CPU", "kB",
+        "read", "by", "clients", "requests/s", "limit/s", "share", "p50 ms", "p99 ms", "limit p99 ms",
+        "CPU ms: server + database + index", "limit's", "share by CPU", "kB",
     ]  # fmt: skip
+    if any(r.alone for r in rows):
+        head.append("by SQL alone")
     return report.table(
         head,
         [
             [
-                r.name, str(r.clients), f"{r.ours.rate:,.0f}", f"{r.limit.rate:,.0f}", f"{r.share:.2f}",
+                r.name, r.ours.way, str(r.clients), f"{r.ours.rate:,.0f}", f"{r.limit.rate:,.0f}", f"{r.share:.2f}",
                 f"{r.ours.at(0.5):.2f}", f"{r.ours.at(0.99):.2f}", f"{r.limit.at(0.99):.2f}",
-                f"{r.ours.own_ms:.2f} + {r.ours.database_ms:.2f}",
-                f"{r.limit.own_ms:.2f} + {r.limit.database_ms:.2f}", f"{r.share_by_cpu:.2f}",
+                r.ours.cpu, r.limit.cpu, f"{r.share_by_cpu:.2f}",
                 f"{sum(m.bytes for m in r.ours.rounds) / r.ours.requests / 1000:.1f}",
+                *([f"{r.alone.cpu} ({r.limit.cpu_ms / r.alone.cpu_ms:.2f})"] if r.alone else []),
             ]
             for r in rows
         ],
@@ -175,7 +240,7 @@ def describe(models: int, rows: list[Row], rounds: int, seconds: float) -> str:
         [
             f"{models:,} models, {3 * models:,} versions and files, {18 * models:,} hashes; pages of {PAGE}. {rounds} "
             f"rounds of {seconds:g} s of each side by turns; rates and shares are medians of the rounds, p50 and p99 of "
-            "all answers. Server, database and client share the cores; the database keeps "
+            "all answers. `by` says who found the rows. Server, database, index and client share the cores; the database keeps "
             f"{SHARED_MB // 1024} GiB of pages in memory.",
             table(rows),
             "Below half of the limit's throughput: " + (", ".join(low) or "none") + ".",
@@ -192,8 +257,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--clients", default="1,16")
+    parser.add_argument("--beside-sql", action="store_true")
     given = parser.parse_args()
-    models, rows = measured(given.home, given.rounds, given.seconds, given.only)
+    clients = tuple(int(number) for number in given.clients.split(","))
+    models, rows = measured(
+        given.home, given.rounds, given.seconds, given.only, clients, beside_sql=given.beside_sql
+    )
     print(describe(models, rows, given.rounds, given.seconds))
 
 

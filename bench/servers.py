@@ -99,6 +99,12 @@ def cpu_seconds(server: int, postmaster: int) -> tuple[float, float]:
     return own / second, database / second
 
 
+def process_seconds(pid: int) -> float:
+    """Processor time so far of one process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
