@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isqrt
 from typing import Final
 
 import numpy as np
@@ -27,10 +28,12 @@ _NONE: Final = np.zeros(0, np.uint32)
 class Limits:
     """Where one way is left for another; the defaults are measured (decision 0015)."""
 
-    # As many matches are sorted rather than walked to.
+    # As many matches are sorted rather than walked to; so many in any case.
     direct: int = 50_000
+    sorted: int = 10_000
     # A walk takes so many slots at once, and more and more of them.
     piece: int = 2048
+    least_piece: int = 64
     largest_piece: int = 16_384
     # A walk as long as this first finds out what matches at all.
     patience: int = 16_384
@@ -75,6 +78,8 @@ class _Search:
     nots: BitMap
     since: tuple[Ordering, int] | None
     limits: Limits
+    # What part of all should match, as if terms came independently.
+    share: float = 1.0
 
     @classmethod
     def of(cls, collection: Collection, asked: Question, limits: Limits) -> _Search | None:
@@ -100,12 +105,13 @@ class _Search:
 
     def page(self) -> Slots:
         total = max(1, self.collection.count)
-        share = 1.0
         for found in self.musts:
-            share *= len(found) / total
-        if self.musts and (len(self.musts[0]) <= self.limits.direct or share * total <= self.limits.direct):
+            self.share *= len(found) / total
+        # Where many match, the order has a page within a few pieces, and sorting them all costs more.
+        direct = min(self.limits.direct, max(self.limits.sorted, isqrt(5 * self.asked.take * total)))
+        if self.musts and (len(self.musts[0]) <= direct or self.share * total <= direct):
             matching = self._matching()
-            if len(matching) <= self.limits.direct:
+            if len(matching) <= direct:
                 return self._best(slots_of(matching))
             return self._walked(matching)
         return self._walked(None)
@@ -197,7 +203,9 @@ class _Search:
         low, high = self._window()
         slots, down, moved = self.order.sorted.slots, self.asked.descending, self.order.moved
         parts: list[Slots] = []
-        found, looked, piece = 0, 0, self.limits.piece
+        found, looked = 0, 0
+        expected = int(2 * self.asked.take / max(self.share, 1e-6))
+        piece = min(self.limits.piece, max(self.limits.least_piece, expected))
         while low < high and found < self.asked.take:
             if matching is None and looked >= self.limits.patience and self.musts:
                 matching = self._matching()
