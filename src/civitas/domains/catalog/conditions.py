@@ -201,8 +201,7 @@ def _add_query(made: Statement, query: Query) -> None:
     unwanted = search.unwanted_tsquery(query)
     if unwanted:
         made.add("NOT l.terms @@ {}", unwanted, "::tsquery")
-        made.sought.without += query.unwanted.words
-        made.sought.loose |= bool(query.unwanted.phrases)
+        made.sought.loose = True
         made.selective = True
     made.sought.beyond |= bool(query.wanted.hashes or query.unwanted.hashes or query.model_ids)
     made.planned |= bool(query.wanted.users or query.wanted.hashes or query.model_ids)

@@ -213,15 +213,15 @@ def _question(sought: Sought, sort: Sort) -> Question:
         order=column,
         take=1,
         descending=sort is not Sort.OLDEST,
-        groups=(terms.levels(sought.mask), *map(terms.numbers, sought.groups)),
-        without=terms.numbers(sought.without),
+        groups=(terms.levels(sought.mask), *map(terms.facets, sought.groups)),
+        without=terms.facets(sought.without),
         low=least if orders else None,
         since=("last_version_at", least) if least is not None and not orders else None,
     )
 
 
 def _also(question: Question, groups: list[tuple[str, ...]]) -> Question:
-    return replace(question, groups=(*question.groups, *map(terms.numbers, groups)))
+    return replace(question, groups=(*question.groups, *map(terms.words, groups)))
 
 
 def _tiers(
@@ -237,7 +237,7 @@ def _tiers(
     tiers = {
         2: replace(base, groups=(*base.groups, exact)),
         1: _also(others, named),
-        0: replace(_also(others, whole), unless=(tuple(map(terms.numbers, named)),)),
+        0: replace(_also(others, whole), unless=(tuple(map(terms.words, named)),)),
     }
     place = listing.ranked_place(cursor)
     if place is not None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from civitas.domains.catalog import air, words
+from civitas.domains.catalog import air, terms, words
 from civitas.kit.errors import Invalid
 
 MAX_QUERY: Final = 300
@@ -238,18 +238,21 @@ def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str
 
 
 def word_groups(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> list[tuple[str, ...]] | None:
-    """What `tsquery` asks for as words: one of each group must be there. Of a phrase its words, in whatever order.
+    """What `tsquery` asks for as terms: one of each group must be there. Of a phrase its words, in whatever order.
 
-    None when too many words begin with the last one.
+    `word*` stands for all words that begin so. None when they are no span of terms, and too many to be named.
     """
     sign = "=" if named else ""
     groups = []
     for choice in _choices(query, vocabulary):
         options = {choice.word, *choice.instead}
         if choice.goes_on and vocabulary.beginnings:
-            if vocabulary.endings is None:
+            if terms.spans(choice.word):
+                options = {f"{choice.word}*"}
+            elif vocabulary.endings is None:
                 return None
-            options.update(vocabulary.endings)
+            else:
+                options.update(vocabulary.endings)
         groups.append(tuple(f"{sign}{word}" for word in sorted(options)))
     groups += [(f"{sign}{word}",) for phrase in query.wanted.phrases for word in phrase]
     return groups

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
+from civitas.infra.search.shape import Group, Member
+
 Int64s = NDArray[np.int64]
 Slots = NDArray[np.uint32]
 
@@ -27,6 +29,8 @@ COMMON: Final = 64
 # Unions as large as this are kept.
 KEPT_FROM: Final = 20_000
 UNIONS: Final = 64
+SPANS: Final = 16
+NEW_KEYS: Final = 1024
 
 
 def bitmap(slots: Slots) -> BitMap:
@@ -49,12 +53,47 @@ class Few:
     starts: Int64s = field(default_factory=lambda: np.zeros(1, np.int64))
     slots: Slots = field(default_factory=lambda: np.zeros(0, np.uint32))
 
+    def within(self, low: int, high: int) -> Slots:
+        """The slots of all terms from `low` to (and without) `high`, one after another."""
+        start, end = np.searchsorted(self.terms, (low, high))
+        return self.slots[self.starts[start] : self.starts[end]]
+
     def of(self, term: int) -> Slots:
         """The slots of a term."""
         at = int(np.searchsorted(self.terms, term))
         if at < len(self.terms) and self.terms[at] == term:
             return self.slots[self.starts[at] : self.starts[at + 1]]
         return self.slots[:0]
+
+    def of_each(self, terms: Sequence[int]) -> list[Slots]:
+        """The slots of each of these terms that anything carries."""
+        asked = np.array(terms, np.int64)
+        at = np.searchsorted(self.terms, asked)
+        inside = at < len(self.terms)
+        at, asked = at[inside], asked[inside]
+        at = at[self.terms[at] == asked]
+        starts, ends = self.starts[at].tolist(), self.starts[at + 1].tolist()
+        return [self.slots[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+class Spans:
+    """Which of the keys of a dictionary lie in a span: a sorted array, and a few that came since."""
+
+    def __init__(self, keys: Iterable[int] = ()) -> None:
+        self._sorted = np.array(sorted(keys), np.int64)
+        self._new: list[int] = []
+
+    def add(self, key: int) -> None:
+        """A key that was not there."""
+        self._new.append(key)
+        if len(self._new) >= NEW_KEYS:
+            self._sorted, self._new = np.sort(np.append(self._sorted, np.array(self._new, np.int64))), []
+
+    def within(self, low: int, high: int) -> list[int]:
+        """Those from `low` to (and without) `high`; some may be there no more, and one twice."""
+        start, end = np.searchsorted(self._sorted, (low, high))
+        found: list[int] = self._sorted[start:end].tolist()
+        return found + [key for key in self._new if low <= key < high]
 
 
 class Postings:
@@ -65,10 +104,12 @@ class Postings:
     ) -> None:
         self.many_from = many_from
         self.many = many or {}
+        self._many_keys, self._since_keys = Spans(self.many), Spans()
         self.few = few or Few()
         self.since: dict[int, array[int]] = {}
         self.added = 0
-        self._unions: OrderedDict[tuple[int, ...], BitMap] = OrderedDict()
+        self._unions: OrderedDict[Group, BitMap] = OrderedDict()
+        self._spans: OrderedDict[tuple[int, int], BitMap] = OrderedDict()
         self._within: dict[int, list[BitMap]] = {}
 
     def one(self, term: int) -> BitMap:
@@ -82,11 +123,37 @@ class Postings:
             made.update(since)
         return made
 
-    def any_of(self, terms: Sequence[int]) -> BitMap:
+    def any_of(self, group: Sequence[Member]) -> BitMap:
         """Who carries one of these. Not to be changed."""
-        if len(terms) == 1:
-            return self.one(terms[0])
-        key = tuple(terms)
+        spans = [one for one in group if isinstance(one, tuple)]
+        if spans:
+            terms = [one for one in group if isinstance(one, int)]
+            parts = [self._within_span(*span) for span in spans]
+            return parts[0] if len(group) == 1 else BitMap.union(*parts, self.any_of(terms))
+        return self._any_of_terms(tuple(one for one in group if isinstance(one, int)))
+
+    def _within_span(self, low: int, high: int) -> BitMap:
+        kept = self._spans.get((low, high))
+        if kept is not None:
+            self._spans.move_to_end((low, high))
+            return kept
+        made = bitmap(self.few.within(low, high))
+        large = [self.many[term] for term in self._many_keys.within(low, high) if term in self.many]
+        if large:
+            made |= BitMap.union(*large)
+        for term in self._since_keys.within(low, high):
+            if term in self.since:
+                made.update(self.since[term])
+        if len(made) >= KEPT_FROM:
+            self._spans[low, high] = made
+            if len(self._spans) > SPANS:
+                self._spans.popitem(last=False)
+        return made
+
+    def _any_of_terms(self, key: tuple[int, ...]) -> BitMap:
+        if len(key) == 1:
+            return self.one(key[0])
+        terms = key
         kept = self._unions.get(key)
         if kept is not None:
             self._unions.move_to_end(key)
@@ -94,7 +161,7 @@ class Postings:
         large = [self.many[term] for term in terms if term in self.many]
         small = [term for term in terms if term not in self.many]
         made = BitMap.union(*large) if large else BitMap()
-        parts = [part for term in small if len(part := self.few.of(term))]
+        parts = self.few.of_each(small)
         if parts:
             made |= bitmap(np.concatenate(parts))
         for term in small:
@@ -123,19 +190,28 @@ class Postings:
                 self._add_to_few(term, slot)
             for union in self._within.get(term, ()):
                 union.add(slot)
+            for (low, high), span in self._spans.items():
+                if low <= term < high:
+                    span.add(slot)
             self.added += 1
 
     def _add_to_few(self, term: int, slot: int) -> None:
-        since = self.since.setdefault(term, array("I"))
+        since = self.since.get(term)
+        if since is None:
+            since = self.since[term] = array("I")
+            self._since_keys.add(term)
         since.append(slot)
         if len(since) >= self.many_from:
             self.many[term] = self.one(term)
+            self._many_keys.add(term)
             del self.since[term]
 
     def clear_unions(self) -> None:
-        """Forget the unions that are kept: slots were taken out of their parts."""
+        """Forget what is kept of other parts: slots were taken out of them, and terms that came since were folded."""
         self._unions.clear()
+        self._spans.clear()
         self._within = {}
+        self._since_keys = Spans(self.since)
 
     def folded(self, since: dict[int, array[int]], gone: BitMap, slots: int) -> Few:
         """What few carry, without the slots that are gone and with what came since. `since` is a copy of another thread."""

@@ -66,6 +66,11 @@ def float_of(key: int) -> float:
     return float(struct.unpack(">d", struct.pack(">q", key if key >= 0 else key ^ _SIGN))[0])
 
 
+# A term, or all terms from one to (and without) another.
+Member = int | tuple[int, int]
+Group = tuple[Member, ...]
+
+
 class Behind(NamedTuple):
     """Where a page begins: behind this key and number."""
 
@@ -78,7 +83,7 @@ class Question:
     """A page of a collection.
 
     All `groups` must be met, each by any of its terms; `without` names terms that must not be there, `not_ids` numbers.
-    What meets all groups of one of `unless` is left out, too.
+    What meets all groups of one of `unless` is left out, too. Instead of a term a group may name a span of terms.
     `low` and `high` bound the key that orders (low <= key < high); `since` bounds another column from below.
     """
 
@@ -86,10 +91,10 @@ class Question:
     order: str
     take: int
     descending: bool = True
-    groups: tuple[tuple[int, ...], ...] = ()
+    groups: tuple[Group, ...] = ()
     without: tuple[int, ...] = ()
     not_ids: tuple[int, ...] = ()
-    unless: tuple[tuple[tuple[int, ...], ...], ...] = ()
+    unless: tuple[tuple[Group, ...], ...] = ()
     behind: Behind | None = None
     low: int | None = None
     high: int | None = None
@@ -112,15 +117,22 @@ class Question:
             str(given["o"]),
             int(given["t"]),
             bool(given["d"]),
-            tuple(tuple(map(int, group)) for group in given["g"]),
+            _groups(given["g"]),
             tuple(map(int, given["w"])),
             tuple(map(int, given["n"])),
-            tuple(tuple(tuple(map(int, group)) for group in groups) for groups in given["u"]),
+            tuple(map(_groups, given["u"])),
             Behind(int(behind[0]), int(behind[1])) if behind is not None else None,
             int(given["l"]) if given["l"] is not None else None,
             int(given["h"]) if given["h"] is not None else None,
             (str(since[0]), int(since[1])) if since is not None else None,
         )
+
+
+def _groups(given: Any) -> tuple[Group, ...]:
+    return tuple(
+        tuple((int(one[0]), int(one[1])) if isinstance(one, list | tuple) else int(one) for one in group)
+        for group in given
+    )
 
 
 @dataclass(frozen=True, slots=True)

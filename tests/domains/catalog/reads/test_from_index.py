@@ -270,21 +270,40 @@ async def test_every_way_a_listing_changes_is_logged(session: AsyncSession) -> N
 
 
 async def test_terms_are_the_same_by_sql(session: AsyncSession) -> None:
-    for one in (
+    found = ("robot", "=robot", "ro", "дом", "=домик", "城堡", "x1", "=é")
+    vector = " ".join(f"'{one}'" for one in found)
+    given = {"terms": vector, "facets": ["tb:lora|sdxl 1.0", "#ink wash*", "+credit"]}
+    query = f"SELECT {terms.SQL} FROM (SELECT :terms ::tsvector AS terms, CAST(:facets AS text[]) AS facets, 'ab' AS name) l"
+    made = await session.scalar(text(query.replace("(terms)", "(l.terms)")), given)
+    assert sorted(made) == sorted(
+        [*map(terms.word, found), *map(terms.facet, given["facets"]), terms.name("ab")]
+    )
+    assert len(set(made)) == len(made)
+
+
+@pytest.mark.parametrize("beginning", ["r", "ro", "rob", "robo", "д", "до", "城"])
+def test_words_that_begin_alike_are_a_span(beginning: str) -> None:
+    known = (
+        "r",
+        "rob",
         "robot",
-        "=robot",
-        "tb:lora|sdxl 1.0",
-        "#ink wash",
+        "robotic",
+        "roca",
+        "rz",
+        "s",
+        "q",
         "дом",
+        "дым",
+        "домик",
         "城堡",
-        "n:robotcastle",
-        "+credit",
-        "é",
-    ):
-        made = await session.scalar(
-            text("SELECT ('x' || left(md5(:text), 15))::bit(60)::bigint"), {"text": one}
-        )
-        assert made == terms.number(one)
+        "城",
+        "塔",
+    )
+    for sign in ("", "="):
+        low, high = terms.beginning(sign + beginning)
+        found = [one for one in known if low <= terms.word(sign + one) < high]
+        assert terms.spans(beginning) and found == [one for one in known if one.startswith(beginning)]
+        assert not any(low <= terms.word(("" if sign else "=") + one) < high for one in known)
 
 
 def test_floats_keep_their_order() -> None:
