@@ -1,6 +1,6 @@
 """The catalogue as a collection of an index in memory: all that its process need know of it. Pure.
 
-What changes in these columns is logged by the triggers of the table (migration 0046).
+What changes in these columns is logged by the triggers of the table (migration 0047).
 """
 
 from __future__ import annotations
