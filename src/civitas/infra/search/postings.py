@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from civitas.infra.search.shape import Group, Member
+from civitas.infra.search.shape import Member
 
 Int64s = NDArray[np.int64]
 Slots = NDArray[np.uint32]
@@ -108,7 +108,7 @@ class Postings:
         self.few = few or Few()
         self.since: dict[int, array[int]] = {}
         self.added = 0
-        self._unions: OrderedDict[Group, BitMap] = OrderedDict()
+        self._unions: OrderedDict[tuple[int, ...], BitMap] = OrderedDict()
         self._spans: OrderedDict[tuple[int, int], BitMap] = OrderedDict()
         self._within: dict[int, list[BitMap]] = {}
 
