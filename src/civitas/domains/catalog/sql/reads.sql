@@ -47,7 +47,7 @@ SELECT q.word, s.word, s.models, NULL
 UNION ALL
 -- Facets are counted with the words, and have a colon.
 SELECT %(last)s, NULL, sum(w.models)::bigint,
-       CASE WHEN octet_length(%(last)s::text) > 4 AND count(*) <= 300 THEN string_agg(w.word, ' ') FILTER (WHERE position(':' IN w.word) = 0) END
+       CASE WHEN octet_length(%(last)s::text) > 4 AND count(*) <= 1000 THEN string_agg(w.word, ' ') FILTER (WHERE position(':' IN w.word) = 0) END
   FROM (SELECT s.word, s.models FROM search_words s
          WHERE s.word >= %(last)s::text COLLATE "C" AND s.word < (%(last)s::text || chr(1114111)) COLLATE "C"
          LIMIT 2000) w
