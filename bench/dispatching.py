@@ -25,6 +25,8 @@ AGENTS = 100
 PEOPLE = 240
 # Results that an agent tells in one call.
 TOGETHER = 8
+# Steps of the workflows that have many.
+STEPS = 10
 CAPABILITY = "promptEnhancement"
 OUTPUT = {"enhancedPrompt": "a cat, sharp", "issues": [], "recommendations": []}
 BARE = """
@@ -91,8 +93,8 @@ async def prepare(dsn: str) -> Site:
     return site
 
 
-async def submit(site: Site, count: int, *, at_once: int = 16, start: int = 0) -> float:
-    """Submit workflows of one job each over HTTP; how many a second."""
+async def submit(site: Site, count: int, *, at_once: int = 16, start: int = 0, steps: int = 1) -> float:
+    """Submit workflows of one job, or of so many steps of one job each, over HTTP; how many a second."""
     numbers = iter(range(start, start + count))
 
     async def one() -> None:
@@ -104,7 +106,11 @@ async def submit(site: Site, count: int, *, at_once: int = 16, start: int = 0) -
                 caller._idle.append(idle)
             body = {
                 "steps": [
-                    {"$type": CAPABILITY, "input": {"ecosystem": "sd1", "prompt": f"a cat, number {number}"}}
+                    {
+                        "$type": CAPABILITY,
+                        "input": {"ecosystem": "sd1", "prompt": f"a cat, number {number}, take {take}"},
+                    }
+                    for take in range(steps)
                 ]
             }
             await caller.said("/v2/consumer/workflows", body)
@@ -229,7 +235,7 @@ async def bare(dsn: str, batch: int, connections: int = 8) -> float:
 
 async def rounds(site: Site, count: int, copies: int, repeat: int) -> list[list[str]]:
     """Every figure `repeat` times, ours and the limit in turn; medians, and the ratio round by round."""
-    submissions, completions, together = list[float](), list[float](), list[float]()
+    submissions, many, completions, together = list[float](), list[float](), list[float](), list[float]()
     ours, limits = dict[int, list[float]](), dict[int, list[float]]()
     spent: dict[str, list[float]] = {}
 
@@ -243,6 +249,9 @@ async def rounds(site: Site, count: int, copies: int, repeat: int) -> list[list[
         before = site.cpu()
         submissions.append(await submit(site, count, start=turn * count))
         note("submit", before, count)
+        before = site.cpu()
+        many.append(STEPS * await submit(site, count // STEPS, start=(turn + 1) * count, steps=STEPS))
+        note("many", before, count // STEPS * STEPS)
         fleet = Fleet(site, slots=1000)
         await fleet.register()
         fill(site.dsn, copies)
@@ -269,11 +278,12 @@ async def rounds(site: Site, count: int, copies: int, repeat: int) -> list[list[
         fleet.close()
         print(turn, submissions[-1], {k: v[-1] for k, v in ours.items()}, {k: v[-1] for k, v in limits.items()},
               completions[-1], flush=True)  # fmt: skip
-    return _rows(submissions, ours, limits, completions, together, spent)
+    return _rows(submissions, many, ours, limits, completions, together, spent)
 
 
 def _rows(
     submissions: Sequence[float],
+    many: Sequence[float],
     ours: dict[int, list[float]],
     limits: dict[int, list[float]],
     completions: Sequence[float],
@@ -294,6 +304,7 @@ def _rows(
         row("claims, one at a time", ours[1], 1, "claim 1"),
         row("claims, up to eight at a time", ours[8], 8, "claim 8"),
         row("submissions of one job (HTTP, 16 at once)", submissions, 1, "submit"),
+        row(f"jobs submitted in workflows of {STEPS} steps", many, 1, "many"),
         row("completions of one job, which end a workflow", completions, 1, "complete"),
         row(f"the same, up to {TOGETHER} told in one call", together, 1, "together"),
     ]
