@@ -6,10 +6,12 @@ import random
 from pathlib import Path
 
 import psycopg
+import pytest
 from tests.factories.indexes import following, until
 
 from civitas.domains.gallery.feeds import index_audit
 from civitas.infra.db.readpool import PooledReads
+from civitas.infra.search import comparing
 from civitas.infra.search.asking import SocketIndex
 
 ROWS = """
@@ -22,7 +24,10 @@ SELECT g, g, g % 7, now() - make_interval(hours => g), g % 11, g % 3, g % 2, (g 
 """
 
 
-async def test_the_audit_tells_and_mends_an_index_that_differs(own_dsn: str, tmp_path: Path) -> None:
+async def test_the_audit_tells_and_mends_an_index_that_differs(
+    own_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "AGAIN_S", 0.1)
     with psycopg.connect(own_dsn, autocommit=True) as plain:
         plain.execute("ALTER TABLE feed_images DROP CONSTRAINT fk_feed_images_image_id")
         plain.execute(ROWS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -9,14 +10,17 @@ import typer
 from civitas.app import wiring
 from civitas.app.console import database_running, load_settings, out, run_async
 from civitas.app.house import open_index
+from civitas.domains.catalog import index_audit as catalog_index
 from civitas.domains.community.articles import counting as articles
-from civitas.domains.gallery.feeds import auditing, counting, index_audit, rows
-from civitas.domains.gallery.feeds.index_audit import Compared
+from civitas.domains.gallery.feeds import auditing, counting, rows
+from civitas.domains.gallery.feeds import index_audit as gallery_index
 from civitas.domains.gallery.feeds.rows import Difference
 from civitas.infra.db.database import Database, driver_connection
 from civitas.infra.db.readpool import BoundReads
 from civitas.infra.db.settings import DatabaseSettings
+from civitas.infra.search import comparing
 from civitas.infra.search.asking import SocketIndex
+from civitas.infra.search.comparing import Compared
 
 app = typer.Typer(help="Pictures and their feeds.", no_args_is_help=True)
 HOUR = 3600
@@ -31,7 +35,10 @@ def gallery() -> None:
 def audit(
     after: Annotated[int, typer.Option(help="Begin behind the picture with this number.")] = 0,
 ) -> None:
-    """Compare feeds, counts and the index in memory with the facts and put right what differs. Exit code 1 when something did."""
+    """Compare feeds and counts with the facts, and the index in memory with feeds and catalogue, and put right what differs.
+
+    Exit code 1 when something did.
+    """
     wiring.wire()
     settings = load_settings()
     with database_running(settings) as dsn:
@@ -60,13 +67,15 @@ def audit(
 
 
 async def _compare(dsn: str, index: SocketIndex | None) -> Compared:
-    """The index of this machine, if there is one, beside the repaired feeds."""
+    """The index of this machine, if there is one, beside the repaired feeds and the catalogue."""
     if index is None:
         return Compared(away=True)
     database = Database(dsn, DatabaseSettings(statement_timeout_s=HOUR))
     try:
         async with database.reading() as session:
-            return await index_audit.compare(BoundReads(await driver_connection(session)), index)
+            reads = BoundReads(await driver_connection(session))
+            rooms = (partial(room.looks, reads, index) for room in (gallery_index, catalog_index))
+            return await comparing.compare(index, *rooms)
     finally:
         await index.aclose()
 

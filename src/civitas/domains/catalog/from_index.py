@@ -181,15 +181,15 @@ def _prepared(
         sought.loose |= bool(query.wanted.phrases)
     relevance = sort is Sort.RELEVANCE and has_text
     sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-    base = _question(sought, sort)
+    base = question(sought, sort)
     if relevance and query is not None and vocabulary is not None:
         tiers, questions = _tiers(
             base, cursor, whole or [], named or [], search.exact_names(query, vocabulary)
         )
         _hold_tiers(made, query, vocabulary)
     else:
-        place, key_of = listing.sorted_place(sort, cursor), _KEYS[listing.COLUMNS[sort][1]][0]
-        base = replace(base, behind=Behind(key_of(place[0]), place[1]) if place else None)
+        place = listing.sorted_place(sort, cursor)
+        base = replace(base, behind=Behind(key_of(sort, place[0]), place[1]) if place else None)
         tiers, questions = [0], [_also(base, whole or [])]
         if has_text and query is not None and vocabulary is not None:
             made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
@@ -204,7 +204,13 @@ def _prepared(
 _remembered = lru_cache(maxsize=2000)(_prepared)
 
 
-def _question(sought: Sought, sort: Sort) -> Question:
+def key_of(sort: Sort, key: Any) -> int:
+    """A key of an order, as a cursor has it, as the index keeps it."""
+    return _KEYS[listing.COLUMNS[sort][1]][0](key)
+
+
+def question(sought: Sought, sort: Sort) -> Question:
+    """What conditions ask in an order, without words, people and a place."""
     column = listing.COLUMNS[sort][0]
     least = moment(sought.least) if sought.least else None
     orders = column == "last_version_at"

@@ -25,8 +25,8 @@ from civitas.kit.errors import Invalid
 MAX_LIMIT: Final = 200
 
 __all__ = [
-    "COLUMNS", "MAX_LIMIT", "Filters", "Page", "Period", "Sort", "cursor_at", "cursor_of", "page_statement", "ranked_place",
-    "sorted_place",
+    "COLUMNS", "MAX_LIMIT", "Filters", "Page", "Period", "Sort", "cursor_at", "cursor_of", "ordered", "page_statement",
+    "ranked_place", "sorted_place",
 ]  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def _made(
             made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
             made.selective = True
         sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-        inner = walking.select(made, _order(made, sort, cursor), take, rare=rare)
+        inner = walking.select(made, ordered(made, sort, cursor), take, rare=rare)
         order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else order
     if offset:
         inner = f"SELECT * FROM ({inner}) o LIMIT {limit + 1} OFFSET {offset}"
@@ -162,7 +162,8 @@ def cursor_at(sort: Sort, tier: int, key: Any, model_id: int, *, relevance: bool
     return paging.encode(sort.value, key, model_id)
 
 
-def _order(made: Statement, sort: Sort, cursor: str | None) -> Order:
+def ordered(made: Statement, sort: Sort, cursor: str | None) -> Order:
+    """The order of a list, going on at a cursor. Raises Invalid (`bad_cursor`)."""
     column, kind = COLUMNS[sort]
     descending = sort is not Sort.OLDEST
     place = sorted_place(sort, cursor)

@@ -12,7 +12,9 @@ from civitas.domains.catalog import (
     access_windows,
     aging,
     architecture,
+    from_index,
     headers,
+    index_audit,
     metrics,
     publishing,
     removal,
@@ -23,10 +25,13 @@ from civitas.domains.catalog import (
 from civitas.domains.catalog.messages import ReturnPayments, ScanFile
 from civitas.domains.catalog.scanning import HeaderFacts, Outcome, ToScan
 from civitas.domains.catalog.types import ScanStatus
+from civitas.infra.db.database import driver_connection
+from civitas.infra.db.readpool import BoundReads
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.outbox import defer
 from civitas.infra.queue.registry import every, handles
 from civitas.infra.scanners.report import Scanner, ScanReport, Verdict
+from civitas.infra.search.asking import SocketIndex
 from civitas.infra.storage.store import MAX_READ, OnDisk, Store
 from civitas.kit.errors import Invalid
 
@@ -237,3 +242,14 @@ async def score_creators(context: TaskContext) -> None:
     """Compute what models and followers add to everybody's score."""
     async with context.unit() as session:
         await scoring.score_everybody(session)
+
+
+@every("20 4 * * *")
+async def audit_index(context: TaskContext) -> None:
+    """Hold the index in memory against the listings; where it differs, it loads anew."""
+    index = from_index.current()
+    if isinstance(index, SocketIndex):
+        async with context.reading() as session:
+            compared = await index_audit.compare(BoundReads(await driver_connection(session)), index)
+        if compared.wrong:
+            log.warning("index_differed", wrong=compared.wrong[:20], then="it loads anew")

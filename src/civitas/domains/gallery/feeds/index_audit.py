@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -14,7 +13,9 @@ from civitas.domains.gallery.feeds.pages import Known
 from civitas.domains.gallery.feeds.planning import IMAGES, POSTS, Conditions, Place, Plan, Shelf
 from civitas.domains.gallery.feeds.types import FeedFilter, ImagePeriod, ImageSort
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.search import comparing
 from civitas.infra.search.asking import SocketIndex
+from civitas.infra.search.comparing import Compared, Look, Looks
 from civitas.kit import clock
 
 # Terms that so few carry are counted in a moment.
@@ -22,70 +23,37 @@ COUNTED_BELOW: Final = 200_000
 TERMS: Final = 40
 PAGES: Final = 60
 TAKE: Final = 50
-# What differs is looked at again after this long: it may only just have changed.
-AGAIN_S: Final = 1.0
-TRIES: Final = 3
-
-_Look = Callable[[], Awaitable[list[str]]]
 _SAMPLE: Final = "SELECT term FROM feed_terms WHERE term >= 67108864 AND images < %(below)s ORDER BY random() LIMIT %(some)s"
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """What was held against one another, and in what it differed, in words. `away`: there was nobody to ask."""
-
-    terms: int = 0
-    pages: int = 0
-    wrong: tuple[str, ...] = ()
-    away: bool = False
-
-
 async def compare(reads: ReadPool, index: SocketIndex, *, rng: random.Random | None = None) -> Compared:
-    """Compare a sample; what differs is looked at again until it stays so, and then the index loads anew."""
+    """Compare a sample of both feeds; see `comparing.compare`."""
+    return await comparing.compare(index, partial(looks, reads, index, rng))
+
+
+async def looks(reads: ReadPool, index: SocketIndex, rng: random.Random | None = None) -> Looks:
+    """A sample of counts and pages of both feeds."""
     rng = rng or random.Random()  # noqa: S311 - a sample
-    status = await index.status()
-    if status is None or not status["answers"]:
-        return Compared(away=True)
     known = await Known().of(reads)
     sample = [row[0] for row in await reads.fetch(_SAMPLE, {"below": COUNTED_BELOW, "some": TERMS})]
-    looks: list[_Look] = [partial(_counts, reads, index, shelf, sample) for shelf in (IMAGES, POSTS)]
-    looks += [partial(_page, reads, index, _some_plan(rng, sample, known)) for _ in range(PAGES)]
-    wrong = await _lasting(looks)
-    if wrong:
-        await index.anew()
-    return Compared(2 * len(sample), PAGES, tuple(wrong))
+    made: list[Look] = [
+        partial(
+            comparing.counts, index, indexing.collection_of(shelf), partial(_counts, reads, shelf, sample)
+        )
+        for shelf in (IMAGES, POSTS)
+    ]
+    made += [partial(_page, reads, index, _some_plan(rng, sample, known)) for _ in range(PAGES)]
+    return Looks(tuple(made), 2 * len(sample), PAGES)
 
 
-async def _lasting(looks: Sequence[_Look]) -> list[str]:
-    """What differs, and still did when it was looked at again a few times."""
-    differ = [(look, found) for look in looks if (found := await look())]
-    for _ in range(TRIES):
-        if not differ:
-            break
-        await asyncio.sleep(AGAIN_S)
-        differ = [(look, found) for look, _ in differ if (found := await look())]
-    return [one for _, found in differ for one in found]
-
-
-async def _counts(reads: ReadPool, index: SocketIndex, shelf: Shelf, sample: list[int]) -> list[str]:
-    name = indexing.collection_of(shelf)
-    told = await index.counts(name, sample)
-    if told is None:
-        return [f"{name}: it does not count"]
-    counted, every = told
+async def _counts(reads: ReadPool, shelf: Shelf, sample: list[int]) -> tuple[Mapping[int, int], int]:
     rows = await reads.fetch(
         f"SELECT s.term, (SELECT count(*) FROM {shelf.table} f WHERE f.terms @> ARRAY[s.term]) "  # noqa: S608
         "FROM unnest(%(terms)s::int[]) s (term)",
         {"terms": sample},
     )
-    true = dict(rows)
     ((total,),) = await reads.fetch(f"SELECT count(*) FROM {shelf.table}")  # noqa: S608
-    wrong = [
-        f"{name}: {found:,} instead of {true[term]:,} carry the term {term}"
-        for term, found in zip(sample, counted, strict=True)
-        if true[term] != found
-    ]
-    return wrong if total == every else [*wrong, f"{name}: {every:,} instead of {total:,} are there"]
+    return dict(rows), int(total)
 
 
 async def _page(reads: ReadPool, index: SocketIndex, plan: Plan) -> list[str]:
