@@ -83,7 +83,6 @@ BAD = {
     "bmp": (encoded(quarters(), "BMP"), "image_not_supported"),
     "tiff": (encoded(quarters(), "TIFF"), "image_not_supported"),
     "icon": (encoded(quarters(), "ICO"), "image_not_supported"),
-    "heic": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100), "image_not_supported"),
     "text": (b"hello", "image_not_supported"),
     "gif and html": (GIF[:-1] + b"\x21\xfe\x09<script>\0;", "image_polyglot"),
     "png and zip": (PNG + _zip(), "image_polyglot"),

@@ -75,6 +75,7 @@ async def test_bytes_are_what_they_are(body: bytes, kind: str, media_type: str) 
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "image/svg+xml", Unsupported, "blob_type"),
         (b"x", None, Unsupported, "blob_type"),
         (box(b"ftyp", b"heic\0\0\0\0heic") + box(b"meta", b"x"), None, Unsupported, "blob_type"),
+        (box(b"ftyp", b"mif1\0\0\0\0heicisom"), "image/heif", Unsupported, "blob_type"),
         (b"", None, Invalid, "blob_empty"),
         (mp4() + b"<script>", None, Unprocessable, "blob_broken"),
         (mp4()[:-3], None, Unprocessable, "blob_broken"),

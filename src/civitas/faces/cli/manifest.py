@@ -17,7 +17,7 @@ from civitas.kit.errors import NotFound
 FILENAME = "civitas.toml"
 WEIGHTS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pth", ".bin", ".gguf", ".onnx"})
 EXTRAS = {".yaml": "Config", ".yml": "Config", ".zip": "Archive"}
-IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})
+IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".heif"})
 _FORMATS = {".safetensors": "SafeTensor", ".sft": "SafeTensor", ".gguf": "GGUF", ".onnx": "ONNX"}
 _PICKLES = frozenset({".ckpt", ".pt", ".pth", ".bin"})
 Level = Annotated[int, Field(ge=1, le=32)]

@@ -49,7 +49,7 @@ router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 PAGE: Final = 24
 # What is not read after so many looks takes longer than anybody waits here.
 MOST_ASKS: Final = 40
-PICTURES: Final = ".png,.jpg,.jpeg,.webp,.avif,.gif"
+PICTURES: Final = ".png,.jpg,.jpeg,.webp,.avif,.heic,.heif,.gif"
 LONGEST: Final = MAX_CONTENT + 10_000
 LEVELS: Final = (
     ("1", "PG: for everybody"),

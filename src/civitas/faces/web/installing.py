@@ -19,8 +19,8 @@ SHARE: Final = "/share"
 _HOUR: Final = {"Cache-Control": "public, max-age=3600", "Vary": "Host"}
 _PAPER: Final = "#f8f7f4"
 _MEDIA: Final = [
-    "image/png", "image/jpeg", "image/webp", "image/avif", "image/gif", "video/mp4", "video/webm", "video/quicktime",
-    "audio/mpeg", "audio/wav", "audio/flac", "audio/ogg", "audio/mp4",
+    "image/png", "image/jpeg", "image/webp", "image/avif", "image/heic", "image/heif", "image/gif", "video/mp4",
+    "video/webm", "video/quicktime", "audio/mpeg", "audio/wav", "audio/flac", "audio/ogg", "audio/mp4",
 ]  # fmt: skip
 
 

@@ -45,12 +45,10 @@ LONGEST_WAIT_S: Final = 15.0
 # What does not arrive after so many looks was lost on its way.
 MOST_ASKS: Final = 40
 ACCEPT: Final = (
-    "image/png,image/jpeg,image/webp,image/avif,image/gif,video/mp4,video/webm,video/quicktime,video/x-matroska,.mkv,"
+    "image/png,image/jpeg,image/webp,image/avif,image/heic,image/heif,.heic,.heif,image/gif,video/mp4,video/webm,video/quicktime,video/x-matroska,.mkv,"
     "audio/mpeg,audio/wav,audio/flac,audio/ogg,audio/mp4"
 )
-ENDINGS: Final = (
-    ".png,.jpg,.jpeg,.webp,.avif,.gif,.mp4,.m4v,.webm,.mov,.mkv,.mp3,.wav,.flac,.ogg,.opus,.m4a,.aac"
-)
+ENDINGS: Final = ".png,.jpg,.jpeg,.webp,.avif,.heic,.heif,.gif,.mp4,.m4v,.webm,.mov,.mkv,.mp3,.wav,.flac,.ogg,.opus,.m4a,.aac"
 TABS: Final = (
     (None, "All"),
     (PostState.DRAFT, "Drafts"),

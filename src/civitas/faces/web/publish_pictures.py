@@ -34,7 +34,7 @@ _SHOWN: Final = (
 )  # fmt: skip
 SHORTEST_WAIT_S: Final = 0.8
 LONGEST_WAIT_S: Final = 15.0
-ACCEPT: Final = "image/png,image/jpeg,image/webp,image/avif,image/gif"
+ACCEPT: Final = "image/png,image/jpeg,image/webp,image/avif,image/heic,image/heif,.heic,.heif,image/gif"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,9 @@ _BLANKED: Final = frozenset({b"uuid", b"udta", b"xml ", b"bxml", b"free", b"skip
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class Box:
+    """One box: its type, where it begins, where what it holds begins, and where it ends."""
+
     kind: bytes
     start: int
     body: int
@@ -48,7 +50,7 @@ def without_origin(data: bytes) -> Pieces:
 
 
 def _walk(data: bytes, start: int, end: int, patches: list[tuple[int, bytes]], depth: int) -> None:
-    for box in _boxes(data, start, end):
+    for box in boxes(data, start, end):
         if box.kind in _BLANKED:
             patches.append((box.start + 4, b"free"))
             patches.append((box.body, bytes(box.end - box.body)))
@@ -58,7 +60,8 @@ def _walk(data: bytes, start: int, end: int, patches: list[tuple[int, bytes]], d
             _walk(data, box.body, box.end, patches, depth + 1)
 
 
-def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
+def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+    """The boxes that fill a range. Raises Unreadable (or struct.error) where they do not, or are too many."""
     at = start
     for _ in range(_MAX_BOXES):
         if at == end:
@@ -73,23 +76,23 @@ def _boxes(data: bytes, start: int, end: int) -> Iterator[_Box]:
         stop = end if length == 0 else at + length
         if stop < body or stop > end:
             raise Unreadable
-        yield _Box(kind, at, body, stop)
+        yield Box(kind, at, body, stop)
         at = stop
     raise Unreadable
 
 
-def _meta(data: bytes, meta: _Box, patches: list[tuple[int, bytes]], *, top: bool) -> None:
+def _meta(data: bytes, meta: Box, patches: list[tuple[int, bytes]], *, top: bool) -> None:
     if not top:
         patches.append((meta.start + 4, b"free"))
         patches.append((meta.body, bytes(meta.end - meta.body)))
         return
-    inner = list(_boxes(data, meta.body + 4, meta.end))
+    inner = list(boxes(data, meta.body + 4, meta.end))
     for box in inner:
         if box.kind in _BLANKED:
             patches.append((box.start + 4, b"free"))
             patches.append((box.body, bytes(box.end - box.body)))
     by_kind = {box.kind: box for box in inner}
-    kinds = _item_kinds(data, by_kind[b"iinf"]) if b"iinf" in by_kind else {}
+    kinds = item_kinds(data, by_kind[b"iinf"]) if b"iinf" in by_kind else {}
     told = {number for number, kind in kinds.items() if kind not in _PICTURES}
     if not told:
         return
@@ -101,14 +104,15 @@ def _meta(data: bytes, meta: _Box, patches: list[tuple[int, bytes]], *, top: boo
         patches.extend(_rewritten(data, places[number], kinds[number]))
 
 
-def _item_kinds(data: bytes, box: _Box) -> dict[int, bytes]:
+def item_kinds(data: bytes, box: Box) -> dict[int, bytes]:
+    """The type of each item that an `iinf` lists."""
     wide = data[box.body] != 0
     start = box.body + 4
     (count,) = struct.unpack_from(">I" if wide else ">H", data, start)
     if count > _MAX_ITEMS:
         raise Unreadable
     found: dict[int, bytes] = {}
-    for entry in _boxes(data, start + (4 if wide else 2), box.end):
+    for entry in boxes(data, start + (4 if wide else 2), box.end):
         version = data[entry.body]
         if entry.kind != b"infe" or version not in (2, 3):
             raise Unreadable
@@ -118,7 +122,7 @@ def _item_kinds(data: bytes, box: _Box) -> dict[int, bytes]:
 
 
 def _item_places(
-    data: bytes, box: _Box, wanted: set[int], idat: _Box | None
+    data: bytes, box: Box, wanted: set[int], idat: Box | None
 ) -> dict[int, list[tuple[int, int]]]:
     """Where the bytes of the wanted items lie: start and length of each extent."""
     version, at = data[box.body], box.body + 4

@@ -1,6 +1,6 @@
 """What a file says it is, read from its headers by our own few lines, before any decoder sees a byte.
 
-Formats: PNG (W3C PNG third edition), JPEG (ITU T.81), GIF89a, WebP (RFC 9649), AVIF (ISO 23008-12 in ISO 14496-12).
+Formats: PNG (W3C PNG third edition), JPEG (ITU T.81), GIF89a, WebP (RFC 9649), AVIF and HEIC (ISO 23008-12 in ISO 14496-12).
 Nothing here allocates by what a header claims, and every walk has a bound on its steps.
 """
 
@@ -11,13 +11,14 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from civitas.infra.imaging import png
+from civitas.infra.imaging import heif, png
+from civitas.infra.imaging.pieces import Unreadable
 from civitas.infra.imaging.port import SourceFormat
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.kit.errors import Invalid
 
 _MAX_STEPS: Final = 200_000
-_ACCEPTED: Final = "Send a PNG, JPEG, WebP, AVIF or GIF."
+_ACCEPTED: Final = "Send a PNG, JPEG, WebP, AVIF, HEIC or GIF."
 _MARKUP: Final = (b"<script", b"<html", b"<!doctype", b"<body", b"<iframe", b"<svg", b"<?php")
 
 
@@ -105,6 +106,8 @@ def _format(data: bytes) -> SourceFormat:
         brands = {head[8:12], *(data[at : at + 4] for at in range(16, length, 4))}
         if brands & {b"avif", b"avis"}:
             return "avif"
+        if head[8:12] in heif.BRANDS:
+            return "heic"
     what = _other(data[:1024])
     raise Invalid(
         f"This file is {what}, not an image that can be shown. {_ACCEPTED}", code="image_not_supported"
@@ -118,8 +121,7 @@ def _other(head: bytes) -> str:
     if text.startswith(b"<"):
         return "an HTML or XML page"
     if head[4:8] == b"ftyp":
-        heic = head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
-        return "an HEIC picture (its codec is not free; export it as JPEG)" if heic else "a video"
+        return "a video"
     known = {
         b"%PDF": "a PDF document",
         b"PK\x03\x04": "a ZIP archive",
@@ -252,6 +254,15 @@ def _avif(data: bytes, limits: ImagingSettings) -> tuple[int, int, int]:
     return max(w for w, _ in sizes), max(h for _, h in sizes), 1
 
 
+def _heic(data: bytes, limits: ImagingSettings) -> tuple[int, int, int]:
+    """The size of the primary picture, which is all that is shown of bursts and sequences."""
+    try:
+        width, height = heif.primary_size(data, limits.max_pixels)
+    except Unreadable:
+        raise broken("it is cut off or damaged, or holds no picture that can be shown") from None
+    return width, height, 1
+
+
 def reads_also_as(data: bytes | mmap.mmap, *, markup: bool) -> str:
     """What else others would read a file as, or "": PDF readers search the first KiB, ZIP readers the end.
 
@@ -280,4 +291,4 @@ def _refuse_polyglot(data: bytes, format: SourceFormat) -> None:
         )
 
 
-_READERS: Final = {"png": _png, "jpeg": _jpeg, "gif": _gif, "webp": _webp, "avif": _avif}
+_READERS: Final = {"png": _png, "jpeg": _jpeg, "gif": _gif, "webp": _webp, "avif": _avif, "heic": _heic}

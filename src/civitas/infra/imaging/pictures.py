@@ -14,6 +14,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
+import pi_heif
 from PIL import (
     AvifImagePlugin,
     GifImagePlugin,
@@ -34,9 +35,12 @@ PLUGINS: Final = (AvifImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlug
 """Imported so that each format's decoder is registered before limits are set."""
 DECODING_ERRORS: Final = (
     OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, AttributeError, OverflowError,
-    ZeroDivisionError, RecursionError, struct.error, zlib.error, Image.DecompressionBombError,
+    ZeroDivisionError, RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
     Image.DecompressionBombWarning,
 )  # fmt: skip
+# Depth maps, small previews and whatever else is beside a picture are neither read nor decoded.
+pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+_NAMES: Final = {"heic": "HEIF"}
 _MAX_PROFILE: Final = 4 * 1024 * 1024
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -68,7 +72,10 @@ def decode(data: bytes, limits: ImagingSettings, *, width: int) -> Picture:
     header = headers.read_header(data, limits)
     source = png.without_extras(data) if header.format == "png" else data
     try:
-        with Image.open(BytesIO(source), formats=(header.format.upper(),)) as image:
+        name = _NAMES.get(header.format, header.format.upper())
+        with Image.open(BytesIO(source), formats=(name,)) as image:
+            if header.format == "heic":
+                _load_as_claimed(image, header)
             headers.check_edges(*image.size, limits)
             frames = header.frames
             if header.format in ("avif", "webp"):
@@ -140,6 +147,16 @@ def _save(image: Image.Image, file: Any, format: VariantFormat, limits: ImagingS
         image.save(file, "AVIF", quality=limits.avif_quality, speed=speed, max_threads=1)
 
 
+def _load_as_claimed(image: Image.Image, header: headers.Header) -> None:
+    """Decode a HEIC, whose size is final only then: it may be turned and cropped, and never larger than it claimed."""
+    claim = sorted((header.width, header.height))
+    before = sorted(image.size)
+    image.load()
+    for size in (before, sorted(image.size)):
+        if size[0] > claim[0] or size[1] > claim[1]:
+            raise ValueError("larger than it claims")
+
+
 def _metadata(
     data: bytes, format: str, image: Image.Image, limits: ImagingSettings
 ) -> tuple[dict[str, Any], int]:
@@ -157,6 +174,9 @@ def _metadata(
         exif if isinstance(exif, bytes) else b"", entries=entries, characters=characters
     )
     raw["exif"] = fields
+    if format == "heic":
+        # It is turned by properties (`irot`, `imir`), which the decoder has followed; EXIF only repeats them.
+        orientation = 1
     return {key: value for key, value in raw.items() if value}, orientation
 
 
@@ -192,6 +212,8 @@ def _plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         deep = image if image.mode == "F" else image.convert("I").convert("F")
         return deep.point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    if image.mode == "RGBa":
+        return image.convert("RGBA")
     if image.mode == "1":
         image = image.convert("L") if "transparency" not in image.info else image
     if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-SourceFormat = Literal["png", "jpeg", "webp", "avif", "gif"]
+SourceFormat = Literal["png", "jpeg", "webp", "avif", "gif", "heic"]
 """What is accepted."""
 VariantFormat = Literal["avif", "webp", "jpeg"]
 """What is made."""
@@ -18,6 +18,7 @@ MIME: Final[dict[SourceFormat, str]] = {
     "webp": "image/webp",
     "avif": "image/avif",
     "gif": "image/gif",
+    "heic": "image/heic",
 }
 Original = Literal["as_is", "stripped", "withheld"]
 """What of the file as it came may be given on: all of it, a copy without where and with what it was taken, nothing."""

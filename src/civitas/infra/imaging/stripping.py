@@ -40,8 +40,11 @@ _EXIF_MARK: Final = b"Exif\0\0"
 def strip(data: bytes, format: SourceFormat, target: Path) -> Original:
     """Write the picture without its origin to `target`; nothing when there is nothing to take away.
 
-    `withheld` when its structure is not understood well enough to promise anything.
+    `withheld` when its structure is not understood well enough to promise anything, and for HEIC: few browsers show
+    it, and beside its picture it may hold others, such as what the sharing person cropped away.
     """
+    if format == "heic":
+        return "withheld"
     try:
         pieces = _STRIPPERS[format](data)
     except (Unreadable, struct.error, IndexError):

@@ -16,7 +16,7 @@ from civitas.infra.media.arrived import Arrived
 from civitas.infra.media.rating import Rater
 from civitas.infra.media.settings import MediaSettings
 from civitas.infra.storage.store import Store
-from civitas.kit.errors import Invalid, TooLarge, Unprocessable
+from civitas.kit.errors import Invalid, TooLarge, Unprocessable, Unsupported
 
 MIB = 2**20
 # Pieces of this size are hashed and written away from the loop.
@@ -55,6 +55,12 @@ class Intake:
     async def _judge(self, path: Path, size: int, sha256: bytes, key: str, claimed: str | None) -> Arrived:
         found = await asyncio.to_thread(sniffing.sniff, path)
         sniffing.check_claim(claimed, found)
+        if found.media_type == "image/heic":
+            # Sources of jobs go as they are to engines and to servers of others, few of which read it.
+            raise Unsupported(
+                "HEIC pictures are taken in posts, not as sources of jobs. Export it as JPEG or PNG.",
+                code="blob_type",
+            )
         if found.kind != "image":
             return Arrived(key, found.kind, found.media_type, size, sha256)
         try:

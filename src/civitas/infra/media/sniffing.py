@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from civitas.infra.imaging import headers
+from civitas.infra.imaging import headers, heif
 from civitas.infra.media.arrived import Kind
 from civitas.kit.errors import Unprocessable, Unsupported
 
@@ -33,6 +33,9 @@ _SAME: Final = {
     "image/jpg": "image/jpeg",
     "image/pjpeg": "image/jpeg",
     "image/x-png": "image/png",
+    "image/heif": "image/heic",
+    "image/heic-sequence": "image/heic",
+    "image/heif-sequence": "image/heic",
     "audio/mp3": "audio/mpeg",
     "audio/x-wav": "audio/wav",
     "audio/wave": "audio/wav",
@@ -132,6 +135,8 @@ def _brand(data: mmap.mmap) -> Sniffed:
     brands = [data[8:12], *(data[at : at + 4] for at in range(16, length, 4))]
     if {b"avif", b"avis"} & set(brands):
         return Sniffed("image", "image/avif")
+    if brands[0] in heif.BRANDS:
+        return Sniffed("image", "image/heic")
     if brands[0] in (b"M4A ", b"M4B ", b"M4P "):
         return Sniffed("audio", "audio/mp4")
     if brands[0] == b"qt  ":
