@@ -62,7 +62,7 @@ def background(
 
 @app.command()
 def index() -> None:
-    """Keep the feeds' index in memory, for filters that SQL is slow with. One beside the serving processes of a machine."""
+    """Keep an index of feeds and catalogue in memory, for what SQL is slow with. One on each serving machine."""
     from civitas.app import index as room
     from civitas.app import lifeline
 

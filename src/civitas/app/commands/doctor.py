@@ -177,7 +177,7 @@ def index_of(settings: Settings) -> Iterator[Finding]:
     """Whether the index in memory answers on this machine, and what it holds."""
     if not settings.index.enabled:
         yield Finding(
-            "note", "The index in memory is off (index.enabled): feeds with many filters go by SQL."
+            "note", "The index in memory is off (index.enabled): many filters, and search, go by SQL."
         )
         return
     path = settings.index.path(settings.home)

@@ -16,12 +16,13 @@ from functools import lru_cache
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import listing, search, terms
+from civitas.domains.catalog import listing, search, terms, worth
 from civitas.domains.catalog.conditions import DAYS, Filters, conditions
 from civitas.domains.catalog.listing import Sort
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.shapes import MODELS
 from civitas.domains.catalog.walking import Sought, Statement
+from civitas.domains.catalog.worth import Known
 from civitas.infra.db.readpool import ReadPool
 from civitas.infra.search.asking import Index
 from civitas.infra.search.shape import Behind, Question, float_key, float_of, moment, moment_of
@@ -38,6 +39,7 @@ _KEYS: Final[Mapping[type, tuple[Callable[[Any], int], Callable[[int], Any]]]] =
     datetime: (lambda key: moment(datetime.fromisoformat(key)), moment_of),
 }
 
+_KNOWN: Final = Known()
 _current: Index | None = None
 
 
@@ -76,6 +78,10 @@ class _Asked:
     not_people: tuple[str, ...]
     statement: str
     params: Mapping[str, Any]
+    # Whether it had better be asked at all hangs on these, and on how many models carry what.
+    sought: Sought
+    need: int
+    words: bool
 
 
 async def page(
@@ -89,6 +95,7 @@ async def page(
     cursor: str | None = None,
     offset: int = 0,
     vocabulary: Vocabulary | None = None,
+    known: Known | None = None,
 ) -> Found | None:
     """A page by the index; None when it does not answer, does not know a condition, or SQL alone is quick.
 
@@ -98,10 +105,12 @@ async def page(
     asked = (_remembered if timeless else _prepared)(
         filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary
     )
-    if asked is not None and (asked.people or asked.not_people):
-        asked = await _with_people(reads, asked)
-    if asked is None:
+    if asked is None or worth.quick(
+        await (known or _KNOWN).of(reads), asked.sought, asked.need, words=asked.words
+    ):
         return None
+    if asked.people or asked.not_people:
+        asked = await _with_people(reads, asked)
     rest, enough = list(zip(asked.tiers, asked.questions, strict=True)), asked.enough
     places: dict[int, tuple[int, int]] = {}
     for _ in range(ROUNDS):
@@ -166,7 +175,7 @@ def _prepared(
     offset: int,
     vocabulary: Vocabulary | None,
 ) -> _Asked | None:
-    """What to ask; None when SQL must, or had better, find the page."""
+    """What to ask; None when SQL must find the page, or nothing is asked for but the order."""
     need = limit + 1 + offset
     made, query = conditions(filters, actor), filters.query
     sought = made.sought
@@ -197,7 +206,7 @@ def _prepared(
     params = {**made.params, "shown": limit + 1, "page": limit, "beginning": offset}
     return _Asked(
         sort, relevance, limit, tuple(tiers), tuple(questions), min(enough, LARGEST), tuple(sought.people),
-        tuple(sought.not_people), _statement(made, sought.mask), params,
+        tuple(sought.not_people), _statement(made, sought.mask), params, sought, need, has_text,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from civitas.domains.catalog import access_shown, documents, from_index, listing
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Reach
+from civitas.domains.catalog.worth import Known
 from civitas.infra.db.readpool import ReadPool
 from civitas.infra.search.asking import Index
 from civitas.kit.errors import Invalid, NotFound, Unauthorised
@@ -78,12 +79,13 @@ async def models(
     offset: int = 0,
     reach: Reach = walking.USUAL,
     index: Index | None = None,
+    known: Known | None = None,
 ) -> Documents:
     """One page of models. Without `sort`, words of a query order by relevance, anything else by rating.
 
     What the viewer hides is left out. The index in memory (this one, or that of the process) is asked where it knows the
-    conditions; the page is the same without it. Raises Invalid (`bad_cursor`, `bad_limit`), Unauthorised for favourites
-    and hidden models of a stranger.
+    conditions and SQL is not as quick by what is `known`; the page is the same without it. Raises Invalid
+    (`bad_cursor`, `bad_limit`), Unauthorised for favourites and hidden models of a stranger.
     """
     if not 0 <= limit <= listing.MAX_LIMIT:
         raise Invalid(f"A page has 0 to {listing.MAX_LIMIT} models.", code="bad_limit")
@@ -101,7 +103,8 @@ async def models(
     index = index or from_index.current()
     if index is not None:
         named = await from_index.page(
-            reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary
+            reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary,
+            known=known,
         )  # fmt: skip
         if named is not None:
             return Documents(named.text, named.stats, mask, named.next_cursor, named.count)

@@ -22,7 +22,9 @@ BUZZ_UNFOLDED = Gauge("civitas_buzz_unfolded_rows", "Credits that wait to be add
 BUZZ_HOLDS = Gauge("civitas_buzz_open_holds", "Holds that are open")
 TASKS_FAILED = Gauge("civitas_tasks_failed", "Dead letters in the queue")
 
-INDEX_UP = Gauge("civitas_index_up", "Whether the index in memory answers (1) or feeds go by SQL alone (0)")
+INDEX_UP = Gauge(
+    "civitas_index_up", "Whether the index in memory answers (1) or all pages go by SQL alone (0)"
+)
 INDEX_BYTES = Gauge("civitas_index_resident_bytes", "Memory of the index's process")
 INDEX_BEHIND = Gauge("civitas_index_behind_seconds", "For how long changes may not have reached the index")
 INDEX_DOCUMENTS = Gauge("civitas_index_documents", "Documents of the index", ["collection"])

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, select, text, update
+from sqlalchemy import delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.domains.catalog.reads.test_listing import BASES, TAGS, TYPES, WORDS, Known, make_crowd
 from tests.factories.accounts import actor_for, make_follow, make_person
@@ -17,10 +17,11 @@ from tests.factories.indexes import follow_now, held_now
 
 from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, Actor, R
-from civitas.domains.catalog import reading, rebuilding, search, terms, vocabulary
+from civitas.domains.catalog import reading, rebuilding, search, terms, vocabulary, worth
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.read_tables import ModelListing
 from civitas.domains.catalog.tables import Model, ModelEngagement, ModelMetric, ModelTag
+from civitas.domains.catalog.worth import SMALL, Counts
 from civitas.infra.db.readpool import BoundReads
 from civitas.infra.search.fake import HeldIndex
 from civitas.infra.search.finding import Limits
@@ -28,7 +29,9 @@ from civitas.infra.search.shape import Answer, Question, float_key, float_of
 from civitas.kit import clock
 
 BASE = "https://hub.example.org"
-SMALL = Limits(direct=5, piece=2, largest_piece=8, patience=8, sparse=4)
+FINE = Limits(direct=5, piece=2, largest_piece=8, patience=8, sparse=4)
+# A large catalogue in which everything is rare.
+DEAR = worth.Known(Counts({}, 10**6), read_at=float("inf"))
 
 
 class Away:
@@ -49,7 +52,14 @@ async def walked(
     cursor, turns = None, (index, *more)
     for at in range(200):
         page = await reading.models(
-            reads, actor, filters, limit=limit, cursor=cursor, index=turns[at % len(turns)], **given
+            reads,
+            actor,
+            filters,
+            limit=limit,
+            cursor=cursor,
+            index=turns[at % len(turns)],
+            known=DEAR,
+            **given,
         )
         ids = [one["id"] for one in page.objects(BASE)]
         assert page.count == len(ids) <= limit
@@ -133,7 +143,7 @@ async def change_something(session: AsyncSession, rng: random.Random, crowd: lis
         pass
 
 
-@pytest.mark.parametrize("limits", [Limits(), SMALL], ids=["sorted", "walked"])
+@pytest.mark.parametrize("limits", [Limits(), FINE], ids=["sorted", "walked"])
 async def test_pages_by_the_index_are_those_by_sql_while_things_change(
     session: AsyncSession, reads: BoundReads, limits: Limits
 ) -> None:
@@ -177,13 +187,54 @@ async def test_what_only_sql_knows_is_not_asked(session: AsyncSession, reads: Bo
         Filters(query=search.parse(f"civitai:{crowd[0].id}")),
     )  # fmt: skip
     for filters in alone:
-        await reading.models(reads, viewer, filters, index=index)
+        await reading.models(reads, viewer, filters, index=index, known=DEAR)
     assert index.asked == 0
     for filters in (Filters(tags=("anime",)), Filters(period=Period.YEAR), Filters(usernames=("maker_1",)),
                     Filters(query=search.parse("robot"))):  # fmt: skip
         before = index.asked
-        await reading.models(reads, viewer, filters, index=index)
+        await reading.models(reads, viewer, filters, index=index, known=DEAR)
         assert index.asked == before + 1, filters
+
+
+async def test_what_sql_is_quick_with_is_not_asked(session: AsyncSession, reads: BoundReads) -> None:
+    await make_crowd(session, 30, random.Random(3))
+    await vocabulary.recount(session)
+    index = HeldIndex(await held_now(session))
+    facets = {
+        "t:lora": 600_000,
+        "t:vae": 3000,
+        "b:sdxl 1.0": 500_000,
+        "tb:lora|sdxl 1.0": 300_000,
+        "+credit": 900_000,
+    }
+    large = worth.Known(Counts(facets, 10**6), read_at=float("inf"))
+
+    async def asked(filters: Filters, known: worth.Known = large, **given: Any) -> bool:
+        before = index.asked
+        await reading.models(reads, ANONYMOUS, filters, index=index, known=known, **{"limit": 100, **given})
+        return index.asked > before
+
+    lora, both = Filters(types=("LORA",)), Filters(types=("LORA",), base_models=("SDXL 1.0",))
+    deep = (await reading.models(reads, ANONYMOUS, lora, limit=2)).next_cursor
+    assert deep is not None
+    for quick in (lora, both, Filters(types=("LORA", "VAE")), Filters(without_tags=("anime",))):
+        assert not await asked(quick) and not await asked(quick, cursor=deep, sort=Sort.HIGHEST_RATED), quick
+    for dear in (
+        Filters(types=("VAE",)), Filters(tags=("anime",)), replace(lora, tags=("anime",)),
+        replace(lora, allow_no_credit=False), replace(lora, usernames=("maker_1",)), replace(lora, period=Period.YEAR),
+        Filters(query=search.parse("robot")),
+    ):  # fmt: skip
+        assert await asked(dear), dear
+    # As many as are wanted may be too many.
+    assert await asked(lora, limit=200, offset=100) and await asked(both, limit=150)
+    assert not await asked(lora, worth.Known(Counts({}, SMALL), read_at=float("inf")))
+    assert not await asked(Filters(tags=("anime",)), worth.Known()), "thirty models, as they were counted"
+    counts = await worth.Known().of(reads)
+    crowd = await session.scalar(select(func.count()).select_from(ModelListing))
+    assert counts.total == crowd and 0 < counts.share(["t:lora"]) < 1 == counts.share(
+        ["t:lora", "t:vae", "t:checkpoint"]
+    )
+    assert not any(facet.startswith("#") or facet.isalnum() for facet in counts.facets)
 
 
 async def test_an_index_out_of_date_leaves_out_and_never_shows(
