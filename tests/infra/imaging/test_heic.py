@@ -133,7 +133,7 @@ def _broken_stream() -> bytes:
 
 def _tiles(count: int, size: tuple[int, int], tile: tuple[int, int]) -> bytes:
     one = coded(quarters(64, 64), tile)
-    return heif([grid([2] * count, 16, count // 16, size), one])
+    return heif([grid(list(range(2, 2 + count)), 16, count // 16, size), *[one] * count])
 
 
 BAD = {
@@ -172,10 +172,21 @@ async def test_each_is_refused_with_its_own_code(imaging: PillowImaging, tmp_pat
     assert (await imaging.inspect(FILE)).width == 96
 
 
+@pytest.mark.parametrize(
+    "name",
+    [one for one in BAD if one.startswith(("more tiles", "tiles", "huge", "wide", "no size", "of another"))],
+)
+def test_bombs_are_seen_before_a_decoder_runs(name: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        read_header(BAD[name][0], ImagingSettings())
+    assert caught.value.code == BAD[name][1]
+
+
 async def test_damage_anywhere_is_a_fault_or_a_picture(imaging: PillowImaging) -> None:
     limits = ImagingSettings()
     dice = random.Random(7)
-    whole = heif([grid([2, 2], 2, 1, (128, 64)), coded(quarters(64, 64))])
+    whole = heif([grid([2, 3], 2, 1, (128, 64)), *[coded(quarters(64, 64))] * 2])
+    assert (await imaging.inspect(whole)).width == 128
     for data in (FILE, whole):
         for at in range(min(len(data), 500)):
             for damaged in (data[:at], data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]):
