@@ -10,8 +10,10 @@ import pytest
 from tests.factories.indexes import following, until
 
 from civitas.app.commands import gallery
-from civitas.domains.catalog import index_audit, terms
+from civitas.domains.catalog import from_index, index_audit, tasks, terms
+from civitas.infra.db.database import Database
 from civitas.infra.db.readpool import PooledReads
+from civitas.infra.queue.context import TaskContext
 from civitas.infra.search import comparing
 from civitas.infra.search.asking import SocketIndex
 
@@ -38,7 +40,7 @@ async def test_the_audit_tells_and_mends_an_index_that_differs(
         plain.execute("ALTER TABLE model_listings DROP CONSTRAINT fk_model_listings_model_id")
         plain.execute(ROWS)
         plain.execute(COUNTED)
-        reads = PooledReads(own_dsn)
+        reads, database = PooledReads(own_dsn), Database(own_dsn)
         await reads.open()
         try:
             async with following(own_dsn, tmp_path / "i") as (follower, index):
@@ -66,8 +68,18 @@ async def test_the_audit_tells_and_mends_an_index_that_differs(
                 # The command looks at both rooms, over a connection of its own.
                 both = await gallery._compare(own_dsn, SocketIndex(tmp_path / "i", timeout_s=2.0))
                 assert both.wrong == () and both.terms == 19 and both.pages == 120
+                # By night it is done without anybody.
+                with plain.transaction():
+                    plain.execute("SET LOCAL session_replication_role = replica")
+                    plain.execute("DELETE FROM model_listings WHERE model_id > 280")
+                from_index.use(index)
+                await tasks.audit_index(TaskContext(database))
+                await until(lambda: follower.state.loads == 3 and follower.state.answers)
+                assert follower.state.collections["models"].count == 280
             assert (await index_audit.compare(reads, SocketIndex(tmp_path / "nobody"))).away
         finally:
+            from_index.use(None)
+            await database.close()
             await reads.close()
 
 
