@@ -13,6 +13,8 @@ from tests.factories.catalog import make_published_model
 from tests.factories.http import HTML, HTMX, Client
 from tests.factories.posts import make_image, make_post
 from tests.flows import story
+from tests.infra.imaging.drawing import exif_of
+from tests.infra.imaging.heic import heic
 
 from civitas.domains.accounts.types import X
 from civitas.domains.catalog import rebuilding
@@ -99,6 +101,30 @@ async def test_an_animation_moves_in_lists_and_on_its_page(client: Client) -> No
         assert still.status_code == 200 and still.url != moving.url
     # Whoever asked for calm is not shown what moves: the browser passes this source over.
     assert 'media="(prefers-reduced-motion: no-preference)"' in (await client.page(path)).text
+
+
+async def test_a_phones_picture_is_seen_in_every_browser(client: Client) -> None:
+    await story.new_member(client, "walker")
+    path = (await client.submit("/posts/create", title="Walk")).headers["location"].removesuffix("/edit")
+    assert ".heic" in (await client.page(f"{path}/edit")).text
+    body = heic(Image.new("RGB", (96, 64), "teal"), exif=exif_of(make="SECRET", gps=(52.5, 13.25, 7.0)))
+    sent = await client.post(
+        f"{path}/files", files={"upload": ("IMG_1.HEIC", body, "image/heic")}, headers=HTML
+    )
+    await client.run_tasks()
+    (upload,) = re.findall(
+        r'name="id" value="([0-9a-f-]+)"', (await client.page(sent.headers["location"])).text
+    )
+    await client.submit(f"{path}/arrived", id=upload)
+    await client.run_tasks()
+    async with client.house.database.reading() as session:
+        image = (await session.scalars(select(Picture).order_by(Picture.id.desc()).limit(1))).one()
+    assert (image.content_type, image.width, image.height) == ("image/heic", 96, 64)
+    for wish in ("original=true", "width=96", "width=450"):
+        for ending in ("jpeg", "webp", "avif"):
+            answer = await client.get(f"/img/{image.key}/{wish}/x.{ending}")
+            assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{ending}")
+            assert b"SECRET" not in answer.content and b"ftypheic" not in answer.content
 
 
 async def test_a_hidden_recipe_is_in_no_copy_and_no_place_of_origin_in_any(client: Client) -> None:

@@ -33,13 +33,13 @@ class Item:
     references: dict[bytes, list[int]] = field(default_factory=dict)
 
 
-def coded(image: Image.Image, claim: tuple[int, int] | None = None) -> Item:
+def coded(image: Image.Image, claim: tuple[int, int] | None = None, colours: bytes = LIMITED_BT601) -> Item:
     """The picture as one HEVC item; `claim` is the size that its `ispe` tells instead of the true one."""
     nals = _nals(image)
     sets = [nal for nal in nals if nal[0] >> 1 & 63 in (32, 33, 34)]
     slices = [nal for nal in nals if nal[0] >> 1 & 63 < 32]
     data = b"".join(struct.pack(">I", len(nal)) + nal for nal in slices)
-    properties = [_hvcc(sets), ispe(*(claim or image.size)), box(b"colr", LIMITED_BT601)]
+    properties = [_hvcc(sets), ispe(*(claim or image.size)), box(b"colr", colours)]
     return Item(b"hvc1", data, properties)
 
 

@@ -88,6 +88,29 @@ async def test_colours_are_as_the_profile_means_them(imaging: PillowImaging, tmp
     assert corners(done.variants)[:2] == [GREEN, RED]
 
 
+@pytest.mark.parametrize(
+    ("primaries", "curve", "seen"),
+    # By the matrices between linear colours of both spaces, and sRGB's curve.
+    [
+        (1, 13, (180, 120, 110)),
+        (12, 13, (190, 117, 107)),
+        (12, 16, (180, 120, 110)),
+        (9, 1, (209, 110, 107)),
+        (2, 2, (180, 120, 110)),
+    ],
+)
+async def test_colours_are_as_their_numbers_mean_them(
+    imaging: PillowImaging, tmp_path: Path, primaries: int, curve: int, seen: tuple[int, int, int]
+) -> None:
+    numbers = b"nclx" + struct.pack(">HHHB", primaries, curve, 6, 0)
+    plain = Image.new("RGB", (64, 64), (180, 120, 110))
+    done = await imaging.process(heif([coded(plain, colours=numbers)]), tmp_path)
+    with Image.open(next(one.path for one in done.variants if one.format == "jpeg")) as image:
+        found = image.convert("RGB").getpixel((32, 32))
+    assert isinstance(found, tuple)
+    assert all(abs(one - other) <= 4 for one, other in zip(found, seen, strict=True)), found
+
+
 async def test_tiles_are_one_picture_and_what_is_beside_it_is_not_shown(
     imaging: PillowImaging, tmp_path: Path
 ) -> None:

@@ -25,7 +25,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from civitas.infra.imaging import headers, metadata, png, stealth
+from civitas.infra.imaging import headers, metadata, nclx, png, stealth
 from civitas.infra.imaging.port import VariantFormat
 from civitas.infra.imaging.settings import ImagingSettings
 from civitas.infra.imaging.transforms import widths_for
@@ -192,7 +192,7 @@ def _hidden(image: Image.Image, raw: dict[str, Any]) -> dict[str, Any]:
 
 
 def _master(image: Image.Image, target: tuple[int, int]) -> Image.Image:
-    profile = image.info.get("icc_profile")
+    profile = image.info.get("icc_profile") or nclx.profile_of(image.info.get("nclx_profile"))
     image.load()
     plain = _plain(image)
     if plain.size != target:
