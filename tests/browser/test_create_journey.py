@@ -109,7 +109,8 @@ def page(live: Live, secrets: str) -> Iterator[Page]:
         yield page
         expect.set_options(timeout=5_000)
         browser.close()
-        assert complaints == []
+        # A page that fades into the next may be left before it has.
+        assert [one for one in complaints if "Transition was" not in one] == []
 
 
 def test_a_picture_is_made_arrives_by_itself_and_is_made_anew(page: Page, live: Live) -> None:

@@ -53,11 +53,8 @@ class Easel:
 
     def _do(self, site: Any, job: dict[str, Any]) -> None:
         base = f"/v2/agents/claims/{job['claim']}"
-        begun = site.post(f"{base}/progress", json={"fraction": 0.5})
-        if begun.status_code == 410:
-            # Cancelled between the claim and now: a client may do so at any moment.
+        if not self._told(site.post(f"{base}/progress", json={"fraction": 0.5})):
             return
-        begun.raise_for_status()
         result: dict[str, Any] = {"outcome": "failed", "reason": self._fails, "seconds": 0.1}
         if self._fails is None:
             result = {"outcome": "succeeded", "seconds": 0.1, "delivered": [], "output": {}}
@@ -66,12 +63,20 @@ class Easel:
                 body = picture(colour="teal" if slot % 2 else "navy")
                 digest = hashlib.sha256(body).hexdigest()
                 headers = {"content-type": "image/png", "x-content-sha256": digest}
-                site.put(f"{base}/blobs/{slot}", content=body, headers=headers).raise_for_status()
+                if not self._told(site.put(f"{base}/blobs/{slot}", content=body, headers=headers)):
+                    return
                 result["delivered"].append({
                     "slot": slot, "kind": "image", "mediaType": "image/png", "size": len(body), "sha256": digest,
                     "width": 64, "height": 48,
                 })  # fmt: skip
                 made.append({"$blob": slot})
             result["output"] = {"images": made} if job["stepType"] == "textToImage" else {"blob": made[0]}
-        site.post(f"{base}/result", json={"result": result}).raise_for_status()
-        self.done += 1
+        self.done += self._told(site.post(f"{base}/result", json={"result": result}))
+
+    @staticmethod
+    def _told(answer: Any) -> bool:
+        """Whether the site took it; a client may cancel what was claimed at any moment."""
+        if answer.status_code == 410:
+            return False
+        answer.raise_for_status()
+        return True

@@ -135,9 +135,11 @@ async def test_every_operation_bears_what_makes_no_sense(client: Client, ana: in
         ):
             path = path.replace(f"{{{hole}}}", "💥x")
         params = {told["name"]: "💥" for told in one.parameters if told["in"] == "query"}
+        # Where something is taken for sense, nobody works on it here.
+        at_once = {"wait": "0"}
         for body in (b"", b"{", b"[]", b'"x"', b'{"a": [1]}'):
             answer = await client.request(
-                one.method, path, params=params if body == b"{" else {}, content=body,
+                one.method, path, params=params if body == b"{" else at_once, content=body,
                 headers={"content-type": "application/json"},
             )  # fmt: skip
             assert answer.status_code < 500, (one.id, body, answer.text)

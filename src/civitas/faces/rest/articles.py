@@ -41,7 +41,11 @@ PARAMETERS: list[dict[str, Any]] = [
     {"name": name, "in": "query", "required": False, "schema": schema, "description": told}
     for name, schema, told in (
         ("limit", {"type": "integer", "minimum": 1, "maximum": 200, "default": 20}, "Entries a page."),
-        ("cursor", _TEXT, "Where the last page ended: its metadata.nextCursor."),
+        (
+            "cursor",
+            {**_TEXT, "maxLength": paging.MAX_CURSOR},
+            "Where the last page ended: its metadata.nextCursor.",
+        ),
         ("query", _TEXT, "Words of the title."),
         ("tags", {"type": "array", "items": _TEXT}, "Only articles that carry all of these tags."),
         ("category", {"type": "string", "enum": [str(one) for one in Category]}, "What it is for."),
@@ -81,7 +85,7 @@ async def list_articles(request: Request, actor: Viewer, session: Reading) -> di
         query=given.text("query", 100) or "",
     )
     found = await reads.page(
-        session, _eyes(actor), wanted=wanted, cursor=given.text("cursor", 600), limit=limit
+        session, _eyes(actor), wanted=wanted, cursor=given.text("cursor", paging.MAX_CURSOR), limit=limit
     )
     base = base_url(request)
     return {

@@ -14,6 +14,7 @@ from civitas.domains.catalog import search
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.types import CheckpointType, CommercialUse, FileFormat, ModelType
 from civitas.faces.rest.parameters import Parameters
+from civitas.kit import paging
 from civitas.kit.errors import Invalid, Limited
 
 DEFAULT_LIMIT: Final = 100
@@ -58,7 +59,7 @@ def _read(query: bytes, actor: Actor) -> Asked:
         limit=limit,
         page=page,
         offset=offset,
-        cursor=parameters.text("cursor", 600),
+        cursor=parameters.text("cursor", paging.MAX_CURSOR),
         only_primary=bool(parameters.flag("primaryFileOnly")),
         link=f"{urlencode(kept)}&" if kept else "",
     )

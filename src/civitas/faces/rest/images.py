@@ -23,6 +23,7 @@ from civitas.faces.http.state import state_of
 from civitas.faces.rest.fast import answer, viewer
 from civitas.faces.rest.pages import known_totals
 from civitas.faces.rest.parameters import Parameters, wrong
+from civitas.kit import paging
 from civitas.kit.errors import Limited
 from civitas.kit.text import fold
 
@@ -39,7 +40,7 @@ async def list_images(request: Request) -> Response:
     given = Parameters(QueryParams(query))
     limit = given.number("limit", DEFAULT_LIMIT, 0, pages.MAX_PAGE) or 0
     page = given.number("page", None, 1, 1_000_000)
-    cursor = given.text("cursor", 600)
+    cursor = given.text("cursor", paging.MAX_CURSOR)
     if page is not None and page * max(limit, 1) > MAX_COUNTED and not cursor:
         raise Limited("Pages reach only the first thousand entries; use cursors to go on.", retry_after=60)
     offset = (page - 1) * limit if page and not cursor else 0
@@ -121,6 +122,7 @@ def _with_tags(wanted: FeedFilter, given: Parameters) -> FeedFilter:
 routes = [Route("/api/v1/images", list_images)]
 
 _TEXT: Final = {"type": "string", "maxLength": 300}
+_CURSOR: Final = {"type": "string", "maxLength": paging.MAX_CURSOR}
 _NUMBER: Final = {"type": "integer", "minimum": 0}
 _FLAG: Final = {"type": "boolean"}
 _NAMES: Final = {"type": "array", "items": _TEXT}
@@ -128,7 +130,7 @@ PARAMETERS: Final[list[dict[str, Any]]] = [
     {"name": name, "in": "query", "required": False, "schema": schema, "description": told}
     for name, schema, told in (
         ("limit", {"type": "integer", "minimum": 0, "maximum": 200, "default": 100}, "Entries a page."),
-        ("cursor", _TEXT, "Where the last page ended: its metadata.nextCursor."),
+        ("cursor", _CURSOR, "Where the last page ended: its metadata.nextCursor."),
         ("page", {"type": "integer", "minimum": 1}, "Page by number; only the first thousand entries."),
         ("imageId", _NUMBER, "One picture."),
         ("postId", _NUMBER, "Pictures of a post."),

@@ -16,6 +16,7 @@ from civitas.faces.http.state import state_of
 from civitas.faces.rest import images
 from civitas.faces.rest.parameters import Parameters
 from civitas.faces.rest.shapes import Answer
+from civitas.kit import paging
 
 router = APIRouter(tags=["Posts"])
 
@@ -74,7 +75,9 @@ async def list_posts(request: Request, actor: Viewer) -> PostList:
     limit = given.number("limit", DEFAULT_LIMIT, 1, MOST) or DEFAULT_LIMIT
     wanted = images.understood(given, actor)
     reads = state_of(request).reads
-    found = await pages.posts(reads, actor, wanted, limit=limit, cursor=given.text("cursor", 600))
+    found = await pages.posts(
+        reads, actor, wanted, limit=limit, cursor=given.text("cursor", paging.MAX_CURSOR)
+    )
     base = base_url(request)
     return PostList(
         items=[
