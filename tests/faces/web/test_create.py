@@ -64,6 +64,7 @@ def form(maker: Maker, **fields: object) -> dict[str, object]:
 async def test_a_stranger_sees_the_page_and_is_asked_to_sign_in(client: Client) -> None:
     page = await client.page("/create")
     assert "Sign in to create" in page.text
+    assert "data-live-made" not in page.text, "there is nothing of a stranger's to follow"
     assert (await client.submit("/create", prompt="x")).status_code in {303, 401, 403}
 
 
