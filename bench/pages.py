@@ -43,7 +43,11 @@ def _seen(tool: Path, url: str, folder: Path) -> dict[str, Any]:
         "--chrome-flags=--headless=new --no-sandbox",
     ]
     chromium = shutil.which("chromium") or shutil.which("google-chrome") or "chromium"
-    subprocess.run(command, env={**os.environ, "CHROME_PATH": chromium}, check=True, timeout=180)
+    for last in (False, False, True):
+        # It loses the beginning of a page now and then (NO_NAVSTART), and asks to be run again.
+        done = subprocess.run(command, env={**os.environ, "CHROME_PATH": chromium}, check=last, timeout=180)
+        if done.returncode == 0:
+            break
     read: dict[str, Any] = json.loads(said.read_text(encoding="utf-8"))
     return read
 
