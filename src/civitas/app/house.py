@@ -15,10 +15,9 @@ from civitas.contracts.site import SiteInfo
 from civitas.domains.buzz.buying.codes import CodeKey
 from civitas.domains.buzz.earning import house_adverts
 from civitas.domains.buzz.economy import economy
-from civitas.domains.catalog import base_models, from_index
+from civitas.domains.catalog import base_models
 from civitas.domains.community.notifications.digests import DigestKey
 from civitas.domains.gallery import tools
-from civitas.domains.gallery.feeds import indexing
 from civitas.domains.orchestration.delivering import addresses
 from civitas.domains.orchestration.delivering.signing import CallbackKey
 from civitas.domains.orchestration.media.links import MediaLinks
@@ -44,6 +43,7 @@ from civitas.infra.payouts.stripe_connect import StripeConnect
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.scanners.report import Scanner
 from civitas.infra.scanners.scanner import FileScanner
+from civitas.infra.search import asking
 from civitas.infra.search.asking import SocketIndex
 from civitas.infra.settings import CatalogSettings, Settings
 from civitas.infra.storage.opening import open_store
@@ -172,9 +172,8 @@ async def open_house(settings: Settings, dsn: str | None = None) -> AsyncIterato
         index = open_index(settings)
         if index is not None:
             stack.push_async_callback(index.aclose)
-        for use in (indexing.use, from_index.use):
-            use(index)
-            stack.callback(use, None)
+        asking.use(index)
+        stack.callback(asking.use, None)
         imaging = PillowImaging(settings.imaging)
         stack.push_async_callback(imaging.aclose)
         payouts: Payouts = ManualPayouts()

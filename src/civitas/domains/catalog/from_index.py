@@ -40,18 +40,6 @@ _KEYS: Final[Mapping[type, tuple[Callable[[Any], int], Callable[[int], Any]]]] =
 }
 
 _KNOWN: Final = Known()
-_current: Index | None = None
-
-
-def use(index: Index | None) -> None:
-    """Ask this index from now on, in this process."""
-    global _current
-    _current = index
-
-
-def current() -> Index | None:
-    """The index of this process."""
-    return _current
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Reach
 from civitas.domains.catalog.worth import Known
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.search import asking
 from civitas.infra.search.asking import Index
 from civitas.kit.errors import Invalid, NotFound, Unauthorised
 from civitas.kit.sql import statements
@@ -100,7 +101,7 @@ async def models(
     has_text = query is not None and query.has_text
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
     vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
-    index = index or from_index.current()
+    index = index or asking.current()
     if index is not None:
         named = await from_index.page(
             reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary,

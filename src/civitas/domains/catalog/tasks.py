@@ -12,7 +12,6 @@ from civitas.domains.catalog import (
     access_windows,
     aging,
     architecture,
-    from_index,
     headers,
     index_audit,
     metrics,
@@ -31,6 +30,7 @@ from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.outbox import defer
 from civitas.infra.queue.registry import every, handles
 from civitas.infra.scanners.report import Scanner, ScanReport, Verdict
+from civitas.infra.search import asking
 from civitas.infra.search.asking import SocketIndex
 from civitas.infra.storage.store import MAX_READ, OnDisk, Store
 from civitas.kit.errors import Invalid
@@ -247,7 +247,7 @@ async def score_creators(context: TaskContext) -> None:
 @every("20 4 * * *")
 async def audit_index(context: TaskContext) -> None:
     """Hold the index in memory against the listings; where it differs, it loads anew."""
-    index = from_index.current()
+    index = asking.current()
     if isinstance(index, SocketIndex):
         async with context.reading() as session:
             compared = await index_audit.compare(BoundReads(await driver_connection(session)), index)

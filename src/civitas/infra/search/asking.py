@@ -42,6 +42,20 @@ class Index(Protocol):
         """The pages of questions one after another until there is enough, or None: see `finding.find_each`."""
 
 
+_current: Index | None = None
+
+
+def use(index: Index | None) -> None:
+    """Ask this index from now on, in this process."""
+    global _current
+    _current = index
+
+
+def current() -> Index | None:
+    """The index of this process, for whoever was given none."""
+    return _current
+
+
 class SocketIndex:
     """An index in a process of its own. For one event loop."""
 

@@ -10,11 +10,11 @@ import pytest
 from tests.factories.indexes import following, until
 
 from civitas.app.commands import gallery
-from civitas.domains.catalog import from_index, index_audit, tasks, terms
+from civitas.domains.catalog import index_audit, tasks, terms
 from civitas.infra.db.database import Database
 from civitas.infra.db.readpool import PooledReads
 from civitas.infra.queue.context import TaskContext
-from civitas.infra.search import comparing
+from civitas.infra.search import asking, comparing
 from civitas.infra.search.asking import SocketIndex
 
 ROWS = """
@@ -72,13 +72,13 @@ async def test_the_audit_tells_and_mends_an_index_that_differs(
                 with plain.transaction():
                     plain.execute("SET LOCAL session_replication_role = replica")
                     plain.execute("DELETE FROM model_listings WHERE model_id > 280")
-                from_index.use(index)
+                asking.use(index)
                 await tasks.audit_index(TaskContext(database))
                 await until(lambda: follower.state.loads == 3 and follower.state.answers)
                 assert follower.state.collections["models"].count == 280
             assert (await index_audit.compare(reads, SocketIndex(tmp_path / "nobody"))).away
         finally:
-            from_index.use(None)
+            asking.use(None)
             await database.close()
             await reads.close()
 

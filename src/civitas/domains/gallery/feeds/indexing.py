@@ -14,6 +14,7 @@ from civitas.domains.gallery.feeds.planning import IMAGES, Plan, Shelf
 from civitas.domains.gallery.feeds.shapes import PERSON
 from civitas.domains.gallery.feeds.types import ImageSort
 from civitas.infra.db.readpool import ReadPool
+from civitas.infra.search import asking
 from civitas.infra.search.asking import Index
 from civitas.infra.search.shape import Behind, Question, moment, moment_of
 
@@ -22,19 +23,6 @@ LARGEST: Final = 2000
 MOST_PEOPLE: Final = 1000
 # So often is asked on when what was found is no longer so.
 ROUNDS: Final = 4
-
-_current: Index | None = None
-
-
-def use(index: Index | None) -> None:
-    """Ask this index from now on, in this process."""
-    global _current
-    _current = index
-
-
-def current() -> Index | None:
-    """The index of this process."""
-    return _current
 
 
 def collection_of(shelf: Shelf) -> str:
@@ -131,7 +119,7 @@ async def found_by(reads: ReadPool, plan: Plan, index: Index | None) -> list[tup
 
     By SQL it is the first attempt that is full or complete.
     """
-    index = index or _current
+    index = index or asking.current()
     if index is not None and planning.dear(plan):
         found = await rows(reads, index, plan)
         if found is not None:

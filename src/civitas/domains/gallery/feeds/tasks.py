@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import structlog
 
-from civitas.domains.gallery.feeds import auditing, counting, index_audit, indexing, rows
+from civitas.domains.gallery.feeds import auditing, counting, index_audit, rows
 from civitas.domains.gallery.feeds.messages import FoldCounts, RebuildFeed
 from civitas.domains.gallery.feeds.rows import Difference
 from civitas.infra.db.database import driver_connection
 from civitas.infra.db.readpool import BoundReads
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.registry import every, handles
-from civitas.infra.search import changes
+from civitas.infra.search import asking, changes
 from civitas.infra.search.asking import SocketIndex
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ async def audit_feed(context: TaskContext) -> None:
         after = last
     if found.total:
         log.warning("feed_repaired", looked_at=found.looked_at, wrong=found.total)
-    index = indexing.current()
+    index = asking.current()
     if isinstance(index, SocketIndex):
         async with context.reading() as session:
             compared = await index_audit.compare(BoundReads(await driver_connection(session)), index)
