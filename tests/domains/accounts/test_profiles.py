@@ -190,7 +190,12 @@ async def test_mature_content_needs_a_confirmed_adult(session: AsyncSession, ada
     chosen = await preferences.set_browsing(
         session, ada, show_mature=True, browsing_level=31, adult_confirmed=True
     )
-    assert (chosen.mask, chosen.blur_mature) == (31, True)
+    assert (chosen.mask, chosen.blur_level, chosen.blur_mature) == (31, 28, True)
+    clear = await preferences.set_browsing(session, ada, show_mature=True, browsing_level=31, blur_level=2)
+    assert (clear.blur_level, clear.blur_mature) == (2, False)
+    with pytest.raises(Invalid) as never:
+        await preferences.set_browsing(session, ada, show_mature=True, browsing_level=31, blur_level=1)
+    assert never.value.code == "bad_level"
     off = await preferences.set_browsing(session, ada, show_mature=False, browsing_level=31)
     assert (off.mask, off.browsing_level, off.adult_confirmed) == (3, 3, True)
     again = await preferences.set_browsing(session, ada, show_mature=True, browsing_level=5)

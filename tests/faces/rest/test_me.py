@@ -85,7 +85,13 @@ async def test_profile_preferences_and_browsing(client: Client, me: int) -> None
     done = await client.put(
         "/api/v1/me/browsing", json={"showMature": True, "browsingLevel": 5, "adultConfirmed": True}
     )
-    assert done.json()["mask"] == 5
+    assert (done.json()["mask"], done.json()["blurMature"], done.json()["blurLevel"]) == (5, True, 28)
+    clear = {"showMature": True, "browsingLevel": 31, "blurMature": False}
+    assert (await client.put("/api/v1/me/browsing", json=clear)).json()["blurLevel"] == 0
+    some = await client.put("/api/v1/me/browsing", json={**clear, "blurLevel": 24})
+    assert (some.json()["blurMature"], some.json()["blurLevel"]) == (True, 24)
+    odd = await client.put("/api/v1/me/browsing", json={**clear, "blurLevel": 1})
+    assert (odd.status_code, odd.json()["code"]) == (400, "bad_level")
 
 
 async def test_sessions_are_for_people_at_a_browser(client: Client, session: AsyncSession, me: int) -> None:

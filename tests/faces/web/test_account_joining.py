@@ -13,6 +13,7 @@ from tests.factories.http import Client
 from civitas.domains.accounts.tables import Person
 
 PASSWORD = "correct horse battery"
+LEVELS = {"level-1": "show", "level-2": "show", "level-4": "blur"}
 _LINK = re.compile(r"http://localhost:8000(/\S+)")
 
 
@@ -138,10 +139,10 @@ async def test_first_steps_in_order(client: Client, session: AsyncSession) -> No
     done = await client.submit("/welcome/terms", accept="true", returnUrl="/models")
     assert done.headers["location"] == "/welcome?returnUrl=%2Fmodels"
     await client.submit("/welcome/profile", username="new_comer")
-    minor = await client.submit("/welcome/levels", level=["1", "4"])
+    minor = await client.submit("/welcome/levels", **{"level-1": "show", "level-4": "blur"})
     assert minor.status_code == 400
     assert "18 or older" in minor.text
-    await client.submit("/welcome/levels", level=["1", "2", "4"], adult_confirmed="true", blur_mature="true")
+    await client.submit("/welcome/levels", **LEVELS, adult_confirmed="true")
     assert "One word about Buzz" in (await client.page("/welcome")).text
     last = await client.submit("/welcome/buzz", returnUrl="/models")
     assert last.headers["location"] == "/models"

@@ -135,13 +135,16 @@ async def test_new_password_gives_this_browser_a_new_secret(client: Client, me: 
 
 
 async def test_preferences(client: Client, session: AsyncSession, me: int) -> None:
-    refused = await client.submit("/account/preferences/browsing", level=["1", "8"])
+    refused = await client.submit("/account/preferences/browsing", **{"level-1": "show", "level-8": "blur"})
     assert refused.status_code == 400
     assert "18 or older" in refused.text
-    fields = {"level": ["1", "2", "8", "99999"], "adult_confirmed": "true", "hide_gore": "true"}
+    fields = {
+        "level-1": "show", "level-2": "blur", "level-4": "hide", "level-8": "show", "level-16": "what?",
+        "level-99999": "show", "adult_confirmed": "true", "hide_gore": "true",
+    }  # fmt: skip
     assert (await client.submit("/account/preferences/browsing", **fields)).status_code == 303
     browsing = await preferences.browsing(session, me)
-    assert (browsing.mask, browsing.blur_mature) == (1 | 2 | 8, False)
+    assert (browsing.mask, browsing.blur_level) == (1 | 2 | 8, 2 | 4 | 16)
     await client.submit("/account/preferences/content", theme="dark", reduced_data="true")
     await client.submit(
         "/account/preferences/files", format="GGUF", size="full", fp="bf16", image_format="optimized",

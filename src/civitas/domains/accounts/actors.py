@@ -25,6 +25,7 @@ COLUMNS = (
     Person.adult_confirmed_at,
     Person.show_mature,
     Person.browsing_level,
+    Person.blur_level,
     Person.avatar_key,
 )
 
@@ -49,6 +50,7 @@ def actor_from(row: Any, *, via: Literal["session", "key", "system"], **fields: 
             show_mature=row.show_mature,
             browsing_level=row.browsing_level,
         ),
+        blur=row.blur_level,
         verified=row.email_verified_at is not None,
         muted=row.muted_until is not None and row.muted_until > clock.now(),
         onboarded=row.onboarding & Onboarding.COMPLETE == Onboarding.COMPLETE,

@@ -245,6 +245,7 @@ class _Found(NamedTuple):
     adult_confirmed_at: datetime | None
     show_mature: bool
     browsing_level: int
+    blur_level: int
     avatar_key: str | None
     key_id: int
     scopes: int
@@ -255,7 +256,8 @@ class _Found(NamedTuple):
 
 _WHOSE: Final = """
     SELECT p.id, p.username, p.role, p.status, p.email_verified_at, p.muted_until, p.onboarding, p.adult_confirmed_at,
-           p.show_mature, p.browsing_level, p.avatar_key, k.id, k.scopes, k.expires_at, k.last_used_at,
+           p.show_mature, p.browsing_level, p.blur_level, p.avatar_key,
+           k.id, k.scopes, k.expires_at, k.last_used_at,
            current_setting('transaction_read_only')
       FROM api_keys k JOIN people p ON p.id = k.person_id
      WHERE k.digest = %s AND p.status = 'active'

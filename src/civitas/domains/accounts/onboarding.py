@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.contracts.events.accounts import OnboardingStepTaken
 from civitas.domains.accounts import preferences, profiles
 from civitas.domains.accounts.tables import Person
-from civitas.domains.accounts.types import SAFE_MASK, Actor, Onboarding, Scope
+from civitas.domains.accounts.types import MATURE_MASK, SAFE_MASK, Actor, Onboarding, Scope
 from civitas.infra.queue.outbox import publish
 
 ORDER = (Onboarding.TERMS, Onboarding.PROFILE, Onboarding.BROWSING_LEVELS, Onboarding.BUZZ)
@@ -43,7 +43,7 @@ async def choose_levels(
     *,
     show_mature: bool,
     browsing_level: int = SAFE_MASK,
-    blur_mature: bool = True,
+    blur_level: int = MATURE_MASK,
     adult_confirmed: bool = False,
 ) -> Onboarding:
     """The actor chooses what to be shown. Raises as `preferences.set_browsing` does."""
@@ -52,7 +52,7 @@ async def choose_levels(
         actor,
         show_mature=show_mature,
         browsing_level=browsing_level,
-        blur_mature=blur_mature,
+        blur_level=blur_level,
         adult_confirmed=adult_confirmed,
     )
     return await mark(session, actor.require(Scope.USER_WRITE), Onboarding.BROWSING_LEVELS)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.contracts.events.accounts import BrowsingChanged
 from civitas.domains.accounts.actors import mask_of
 from civitas.domains.accounts.tables import Person
-from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor, Scope
+from civitas.domains.accounts.types import ALL_MASK, MATURE_MASK, PG, SAFE_MASK, Actor, Scope
 from civitas.infra.queue.outbox import publish
 from civitas.kit import clock
 from civitas.kit.errors import Invalid
@@ -75,13 +75,21 @@ class Preferences(_Part):
 
 @dataclass(frozen=True, slots=True)
 class Browsing:
-    """What a person asked to be shown. `mask` is what follows from it."""
+    """What a person asked to be shown, in masks of level bits. `mask` is what follows from it.
+
+    Pictures of the levels of `blur_level` are blurred until one asks for each; a level that is not shown keeps its bit.
+    """
 
     adult_confirmed: bool
     show_mature: bool
-    blur_mature: bool
+    blur_level: int
     browsing_level: int
     mask: int
+
+    @property
+    def blur_mature(self) -> bool:
+        """Whether any mature level is blurred."""
+        return bool(self.blur_level & MATURE_MASK)
 
 
 async def of(session: AsyncSession, person_id: int) -> Preferences:
@@ -121,14 +129,14 @@ async def browsing(session: AsyncSession, person_id: int) -> Browsing:
     row = (
         await session.execute(
             select(
-                Person.adult_confirmed_at, Person.show_mature, Person.blur_mature, Person.browsing_level
+                Person.adult_confirmed_at, Person.show_mature, Person.blur_level, Person.browsing_level
             ).where(Person.id == person_id)
         )
     ).one()
     return Browsing(
         adult_confirmed=row.adult_confirmed_at is not None,
         show_mature=row.show_mature,
-        blur_mature=row.blur_mature,
+        blur_level=row.blur_level,
         browsing_level=row.browsing_level,
         mask=mask_of(
             adult_confirmed_at=row.adult_confirmed_at,
@@ -144,18 +152,21 @@ async def set_browsing(
     *,
     show_mature: bool,
     browsing_level: int = SAFE_MASK,
-    blur_mature: bool = True,
+    blur_level: int = MATURE_MASK,
     adult_confirmed: bool = False,
 ) -> Browsing:
-    """Choose what the actor is shown: `browsing_level` is a mask of level bits (FEATURES N1).
+    """Choose what the actor is shown: `browsing_level` and `blur_level` are masks of level bits (FEATURES N1).
 
-    Mature levels need `show_mature` and, once, `adult_confirmed`. Raises Invalid (`bad_level`,
+    Mature levels need `show_mature` and, once, `adult_confirmed`; PG is never blurred. Raises Invalid (`bad_level`,
     `adult_confirmation_needed`).
     """
     person_id = actor.require(Scope.USER_WRITE)
     if isinstance(browsing_level, bool) or not 0 < browsing_level <= ALL_MASK:
         told = "Choose at least one of PG, PG-13, R, X and XXX."
         raise Invalid(told, code="bad_level", fields={"browsingLevel": told})
+    if isinstance(blur_level, bool) or blur_level & ~(ALL_MASK & ~PG):
+        told = "Only pictures of PG-13, R, X and XXX can be blurred."
+        raise Invalid(told, code="bad_level", fields={"blurLevel": told})
     confirmed = await session.scalar(
         select(Person.adult_confirmed_at).where(Person.id == person_id).with_for_update()
     )
@@ -170,7 +181,7 @@ async def set_browsing(
         .where(Person.id == person_id)
         .values(
             show_mature=show_mature,
-            blur_mature=blur_mature,
+            blur_level=blur_level,
             browsing_level=level,
             adult_confirmed_at=confirmed,
         )

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, func, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from civitas.domains.accounts.types import SAFE_MASK
+from civitas.domains.accounts.types import MATURE_MASK, SAFE_MASK
 from civitas.infra.db.base import Base, BigId, CreatedAt
 
 # Names are compared and sorted by bytes, whatever the database's own collation is: prefix search needs it.
@@ -31,6 +31,7 @@ class Person(Base):
         CheckConstraint("role IN ('user', 'moderator', 'admin')", name="role"),
         CheckConstraint("status IN ('active', 'deleted', 'banned')", name="status"),
         CheckConstraint("browsing_level BETWEEN 1 AND 31", name="browsing_level"),
+        CheckConstraint("(blur_level & 30) = blur_level", name="blur_level"),
         CheckConstraint(
             "rewards_eligibility IN ('eligible', 'ineligible', 'protected')", name="rewards_eligibility"
         ),
@@ -71,7 +72,8 @@ class Person(Base):
     onboarding: Mapped[int] = mapped_column(server_default="0")
     adult_confirmed_at: Mapped[datetime | None]
     show_mature: Mapped[bool] = mapped_column(server_default=text("false"))
-    blur_mature: Mapped[bool] = mapped_column(server_default=text("true"))
+    # The levels whose pictures are blurred until they are asked for, one by one.
+    blur_level: Mapped[int] = mapped_column(server_default=str(MATURE_MASK))
     browsing_level: Mapped[int] = mapped_column(server_default=str(SAFE_MASK))
     avatar_key: Mapped[str | None]
     settings: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

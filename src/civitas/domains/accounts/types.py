@@ -94,7 +94,8 @@ class Relation(StrEnum):
 PG, PG13, R, X, XXX, BLOCKED = 1, 2, 4, 8, 16, 32
 PUBLIC_MASK = PG
 SAFE_MASK = PG | PG13
-ALL_MASK = PG | PG13 | R | X | XXX
+MATURE_MASK = R | X | XXX
+ALL_MASK = SAFE_MASK | MATURE_MASK
 LEVEL_LABELS = {PG: "PG", PG13: "PG-13", R: "R", X: "X", XXX: "XXX", BLOCKED: "Blocked"}
 
 SYSTEM_ID = -1
@@ -111,6 +112,8 @@ class Actor:
     via: Literal["session", "key", "system", "none"] = "none"
     # What this viewer may be shown; a stranger and anybody who did not ask sees safe levels only.
     mask: int = SAFE_MASK
+    # The levels whose pictures they see blurred first.
+    blur: int = MATURE_MASK
     # Which site they visit, as `spend_order` of the economy names it: `green` is the safe twin (FEATURES N8).
     domain: str = "main"
     verified: bool = False

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from civitas.domains.accounts import exports, policy, preferences, profiles, sessions
 from civitas.domains.accounts.preferences import Preferences
 from civitas.domains.accounts.profiles import LinkKind, ProfileEdit, ProfileLink, ProfileText
-from civitas.domains.accounts.types import ALL_MASK, Actor, Scope
+from civitas.domains.accounts.types import ALL_MASK, MATURE_MASK, Actor, Scope
 from civitas.faces.http.csrf import CheckedForm
 from civitas.faces.http.limits import take
 from civitas.faces.http.state import State, state_of
@@ -98,7 +98,13 @@ class BrowsingChange(Body):
 
     show_mature: bool
     browsing_level: int = Field(ge=1, le=ALL_MASK, description="A mask of 1 PG, 2 PG-13, 4 R, 8 X, 16 XXX.")
-    blur_mature: bool = True
+    blur_mature: bool | None = Field(default=None, description="All mature levels at once; `blurLevel` wins.")
+    blur_level: int | None = Field(
+        default=None,
+        ge=0,
+        le=ALL_MASK - 1,
+        description="A mask of the levels whose pictures are blurred first, PG never.",
+    )
     adult_confirmed: bool = Field(default=False, description="That one is 18 or older; needed once.")
 
 
@@ -107,6 +113,7 @@ class Browsing(Answer):
 
     show_mature: bool
     blur_mature: bool
+    blur_level: int
     browsing_level: int
     adult_confirmed: bool
     mask: int = Field(description="The levels that follow from it.")
@@ -172,10 +179,16 @@ async def set_browsing(actor: Writer, session: Unit, body: BrowsingChange) -> Br
         actor,
         show_mature=body.show_mature,
         browsing_level=body.browsing_level,
-        blur_mature=body.blur_mature,
+        blur_level=_blurred(body),
         adult_confirmed=body.adult_confirmed,
     )
     return Browsing.model_validate(chosen)
+
+
+def _blurred(body: BrowsingChange) -> int:
+    if body.blur_level is not None:
+        return body.blur_level
+    return 0 if body.blur_mature is False else MATURE_MASK
 
 
 @router.get("/sessions", operation_id="listSessions", summary="List My Browsers")

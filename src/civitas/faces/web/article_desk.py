@@ -133,7 +133,7 @@ async def mine(request: Request, member: Member, session: Reading) -> Response:
     )
     query = {"status": status.value} if status else {}
     page = MinePage(
-        cards=cards_of(found.items, await eyes_of(request, member)),
+        cards=cards_of(found.items, eyes_of(member)),
         tabs=tuple(
             (label, f"/articles/mine?status={one}" if one else "/articles/mine", one == status)
             for one, label in _STATUS_TABS
@@ -232,7 +232,7 @@ async def preview(request: Request, creator: Creator, session: Reading, article_
     """What is being written as others will see it."""
     form = await forms.read(request, LONGEST)
     desk = await reads.desk(session, creator, article_id=article_id)
-    pieces = await _pieces(session, creator, desk, form.get("content"), await eyes_of(request, creator))
+    pieces = await _pieces(session, creator, desk, form.get("content"), eyes_of(creator))
     return render(request, "articles/preview.html", {"pieces": pieces})
 
 
@@ -311,7 +311,7 @@ async def _do(session: AsyncSession, creator: Actor, article_id: int, form: Ente
 async def _page(
     request: Request, session: AsyncSession, creator: Actor, desk: Desk, form: Entered, asked: int = 0
 ) -> EditPage:
-    pieces = await _pieces(session, creator, desk, form.get("content"), await eyes_of(request, creator))
+    pieces = await _pieces(session, creator, desk, form.get("content"), eyes_of(creator))
     sent = await albums.pictures(session, desk.article.album_id)
     known = {image.id for image in sent}
     own = [one for one in await own_pictures.newest(session, creator) if one.id not in known]

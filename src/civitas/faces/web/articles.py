@@ -110,7 +110,7 @@ async def show(request: Request, actor: Visitor, session: Reading) -> Response:
     wanted = _wanted(request, actor)
     cursor = asked.get("cursor") or None
     found = await reads.page(session, actor, wanted=wanted, cursor=cursor, limit=PAGE)
-    cards = cards_of(found.items, await eyes_of(request, actor))
+    cards = cards_of(found.items, eyes_of(actor))
 
     def href(**changes: str) -> str:
         kept = {name: asked[name][:100] for name in _KNOWN if asked.get(name)} | changes
@@ -173,7 +173,7 @@ async def read(
     right = href_of(about)
     if name != slug(about.title):
         return redirect(request, right)
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
     public = about.status == Status.PUBLISHED and bool(about.level & SAFE_MASK)
     cover_url = None
     if about.cover and about.cover.level & SAFE_MASK:

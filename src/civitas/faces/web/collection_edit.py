@@ -178,9 +178,7 @@ async def waiting(
     listed = await entries.page(
         session, member, collection=found, order=Order.OLDEST, state=State.REVIEW, cursor=cursor
     )
-    items = await entry_cards(
-        request, session, member, await eyes_of(request, member), found.kind, listed.items
-    )
+    items = await entry_cards(request, session, member, eyes_of(member), found.kind, listed.items)
     following = f"{href_of(found.id)}/review?cursor={listed.next_cursor}" if listed.next_cursor else None
     page = ReviewPage(found, NOUNS[found.kind], PLURALS[found.kind], items, following)
     return render(request, "collections/review.html", page)

@@ -108,7 +108,7 @@ async def listed(
         found = await reads.followed(session, visitor, cursor=cursor, limit=PAGE)
     else:
         found = await reads.public(session, visitor, kind=kind, sort=sort, cursor=cursor, limit=PAGE)
-    eyes = await eyes_of(request, visitor)
+    eyes = eyes_of(visitor)
     place = None if tab == "everybody" else tab
     chosen = kind.value if kind else None
     ordered = None if sort is Sort.NEWEST else sort.value
@@ -174,7 +174,7 @@ async def _page(
     select: bool,
     cursor: str | None,
 ) -> CollectionPage:
-    eyes = await eyes_of(request, visitor)
+    eyes = eyes_of(visitor)
     listed = await entries.page(
         session, visitor, collection=found, order=order, tag_id=tag, cursor=cursor, limit=PAGE
     )

@@ -56,7 +56,7 @@ async def show(
     if version is None:
         raise NotFound("This version was not found.", code="version_not_found")
     found = await community.page(session, visitor, version_id=version_id, cursor=cursor)
-    eyes = await eyes_of(request, visitor)
+    eyes = eyes_of(visitor)
     page = CommunityPage(
         version=version,
         tiles=tuple(_tile(one, eyes) for one in found.items),

@@ -111,7 +111,7 @@ async def show(request: Request, actor: Visitor, model_id: ModelId) -> Response:
         return render(request, "compare/compare.html", context)
     async with state.database.reading() as session:
         found = await comparing.compare(session, actor, left_id=left_id, right_id=right_id)
-    context = view_of(found, model_id, frame.name, href, options, await eyes_of(request, actor))
+    context = view_of(found, model_id, frame.name, href, options, eyes_of(actor))
     return render(request, "compare/compare.html", context)
 
 

@@ -68,7 +68,7 @@ async def picked(
     """These versions as the form shows them, by id; unknown ones are left out."""
     known = await stacking.usable(session, actor, version_ids)
     shots = await picking.shots(session, actor, list(known))
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
     return {
         version_id: Picked(
             one,

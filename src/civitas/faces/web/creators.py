@@ -53,7 +53,7 @@ async def show(request: Request, actor: Visitor) -> Response:
     state = state_of(request)
     async with state.database.reading() as session:
         page = await queries.creators(session, actor, query=q, cursor=cursor, limit=PAGE)
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
     works = await showing.pictures_of(
         state.reads, actor, usernames=[found.username for found in page.items], each=EACH
     )

@@ -68,7 +68,7 @@ async def show(
 ) -> Response:
     """The newest first."""
     found = await reads.page(session, member, cursor=cursor, limit=PAGE)
-    eyes = await eyes_of(request, member)
+    eyes = eyes_of(member)
     following = f"/following?cursor={quote(found.next_cursor)}" if found.next_cursor else None
     page = FollowingPage(await _lines(request, session, member, eyes, found.items), following)
     return render(request, "profile/following.html", page, block="results")

@@ -93,7 +93,7 @@ async def home(request: Request, actor: Visitor) -> Response:
 
 async def _gather(request: Request, actor: Actor) -> Home:
     state = state_of(request)
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
     front = await front_of(state.reads, actor)
     async with state.database.reading() as session:
         chosen = await blocks.of(session, actor.id)

@@ -90,7 +90,7 @@ async def hide(
     if on:
         return render(request, "images/hidden.html", HiddenCard(image_id, what, text))
     found = await cards.images(state_of(request).reads, [image_id])
-    shown = image_cards.cards_of(found, await eyes_of(request, actor), FeedQuery("/images"))
+    shown = image_cards.cards_of(found, eyes_of(actor), FeedQuery("/images"))
     return render(request, "images/card.html", {"card": shown[0]})
 
 

@@ -110,7 +110,7 @@ async def _answer(request: Request, actor: Actor, path: str) -> Response:
     reads = state_of(request).reads
     cursor = request.query_params.get("cursor") or None
     limit = PAGE if cursor else FIRST
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
     wanted = query.filters(actor.mask)
     shown: tuple[ImageCard, ...] = ()
     asked = request.query_params.get("select") == "1" and actor.signed_in and path != "/posts"

@@ -70,7 +70,7 @@ async def show(request: Request, actor: Visitor, session: Reading, image_id: Ima
     """The picture's page."""
     found = await looking.at(session, actor, image_id=image_id)
     recipe = (await image_recipes.of_images(session, actor, [found.image]))[image_id]
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
     path = f"/{request.query_params.get('in', 'images')}"
     query = image_filters.read(path if path in {"/images", "/videos"} else "/images", request.query_params)
     shown = picture_panels.shown(found.image, 1, recipe, eyes)
@@ -107,7 +107,7 @@ async def _neighbours(
     reads = state_of(request).reads
     ids = await neighbours.around(reads, actor, query.filters(actor.mask), image_id=image_id)
     ahead = {facts.id: facts for facts in await cards.images(reads, [one for one in ids if one is not None])}
-    eyes = await eyes_of(request, actor)
+    eyes = eyes_of(actor)
 
     def neighbour(number: int | None) -> Neighbour | None:
         if number is None:

@@ -49,7 +49,7 @@ async def show(request: Request, actor: Visitor, model_id: ModelId) -> Response:
     near = request.headers.get("hx-request") == "true"
     async with state_of(request).database.reading() as session:
         graph = await ancestry.graph(session, actor, model_id=model_id, depth=NEAR if near else FAR)
-    nodes = nodes_of(graph, model_id, await eyes_of(request, actor))
+    nodes = nodes_of(graph, model_id, eyes_of(actor))
     name = next((node.model_name for node in graph.nodes if node.model_id == model_id), None) or "This model"
     context = LineageView(
         model_id=model_id,

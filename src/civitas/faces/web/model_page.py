@@ -91,7 +91,7 @@ async def show(request: Request, actor: Visitor, model_id: ModelId, slug: str = 
         wanted,
         extras,
         others,
-        eyes=await eyes_of(request, actor),
+        eyes=eyes_of(actor),
         signed_in=actor.signed_in,
         opened=_number(request, "recipe"),
         base=base_url(request),

@@ -150,7 +150,7 @@ async def _answer(
     sort = query.sort or (Sort.RELEVANCE if has_text else Sort.NEWEST)
     cursor = request.query_params.get("cursor") or None
     page = await reading.models(reads, actor, filters, sort=sort, limit=PAGE, cursor=cursor)
-    cards = await with_badges(reads, cards_of(page.objects(""), await eyes_of(request, actor)))
+    cards = await with_badges(reads, cards_of(page.objects(""), eyes_of(actor)))
     if _names_one(query, filters) and len(cards) == 1:
         return redirect(request, cards[0].href)
     corrected = None

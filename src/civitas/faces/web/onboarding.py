@@ -15,6 +15,7 @@ from civitas.domains.accounts.preferences import Browsing
 from civitas.domains.accounts.types import Actor, Onboarding
 from civitas.faces.http.state import state_of
 from civitas.faces.web import browsing_form, forms
+from civitas.faces.web.browsing_form import LevelChoice
 from civitas.faces.web.forms import Entered
 from civitas.faces.web.props import Step
 from civitas.faces.web.templating import render
@@ -42,7 +43,7 @@ class WelcomePage:
     return_url: str
     username: str
     browsing: Browsing
-    levels: tuple[tuple[int, str, str], ...] = browsing_form.LEVELS
+    levels: tuple[LevelChoice, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ async def _page(
         return_url=to,
         username=account.username or "",
         browsing=chosen,
+        levels=browsing_form.choices(form, chosen),
     )
     status = forms.status_of(fault) if fault else 200
     return render(request, "account/welcome.html", page, status=status)

@@ -48,7 +48,7 @@ async def mine(
     facts = await cards.images(state_of(request).reads, found.items)
     here = PRIVATE if private else MINE
     page = OwnPictures(
-        cards=image_cards.cards_of(facts, await eyes_of(request, member), FeedQuery("/images")),
+        cards=image_cards.cards_of(facts, eyes_of(member), FeedQuery("/images")),
         private=private,
         tabs=(("All", MINE, not private), ("Not public", PRIVATE, private)),
         back=here,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from civitas.domains.accounts.types import SAFE_MASK, XXX, R, X
+from civitas.domains.accounts.types import MATURE_MASK, SAFE_MASK
 from civitas.domains.catalog.documents import image_path
 from civitas.domains.catalog.showing import Shot
 from civitas.faces.web.props import Level, Picture
@@ -17,7 +17,6 @@ SAMPLE_WIDTHS: Final = (450, 640, 960, 1280)
 
 _WIDTH = re.compile(r"/width=\d+/")
 _EXTENSION = re.compile(r"\.jpeg$")
-_MATURE = R | X | XXX
 _NAMES: Final[Mapping[int, Level]] = {1: "PG", 2: "PG-13", 4: "R", 8: "X", 16: "XXX", 32: "Blocked"}
 
 
@@ -28,14 +27,14 @@ def level_name(level: int) -> Level:
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """How a viewer wants to see pictures: which levels at all, and whether mature ones are blurred first."""
+    """How a viewer wants to see pictures: which levels at all, and which of those are blurred first."""
 
     mask: int = SAFE_MASK
-    blur: bool = True
+    blur: int = MATURE_MASK
 
     def blurs(self, level: int) -> bool:
         """Whether a picture of this level is shown blurred."""
-        return self.blur and bool(level & _MATURE)
+        return bool(level & self.blur)
 
 
 def at_width(url: str, width: int, extension: str = "jpeg") -> str:

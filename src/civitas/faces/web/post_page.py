@@ -50,7 +50,7 @@ async def show(request: Request, visitor: Visitor, session: Reading, post_id: in
     """The post's page."""
     found = await post_reads.one(session, visitor, post_id=post_id)
     told = await image_recipes.of_images(session, visitor, found.images)
-    eyes = await eyes_of(request, visitor)
+    eyes = eyes_of(visitor)
     ready = [one for one in found.images if one.status == "ready" and not picture_panels.blocked(one)]
     creator = Creator(found.username, avatar_url(found.avatar_key)) if found.username else None
     state = post_reads.state_of(found.row)

@@ -20,6 +20,7 @@ from civitas.domains.accounts.types import Actor
 from civitas.faces.http.sessions import YEAR_S, is_secure
 from civitas.faces.http.state import state_of
 from civitas.faces.web import browsing_form, forms
+from civitas.faces.web.browsing_form import LevelChoice
 from civitas.faces.web.forms import Entered
 from civitas.faces.web.shell import THEME_COOKIE
 from civitas.faces.web.templating import render
@@ -53,9 +54,9 @@ class PreferencesPage:
     chosen: Preferences
     section: str
     form: Entered
+    levels: tuple[LevelChoice, ...]
     formats: tuple[tuple[str, str], ...] = _choices(FilePreferences, "format")
     precisions: tuple[tuple[str, str], ...] = _choices(FilePreferences, "fp")
-    levels: tuple[tuple[int, str, str], ...] = browsing_form.LEVELS
     blank: Entered = BLANK
     mails: tuple[tuple[str, str, str], ...] = MAILS
 
@@ -134,5 +135,6 @@ async def _page(
     async with state_of(request).database.reading() as session:
         browsing = await preferences.browsing(session, person)
         chosen = await preferences.of(session, person)
-    page = PreferencesPage(browsing, chosen, section, form or Entered())
+    levels = browsing_form.choices(form if form and section == "browsing" else BLANK, browsing)
+    page = PreferencesPage(browsing, chosen, section, form or Entered(), levels)
     return render(request, "account/preferences.html", page, status=status)

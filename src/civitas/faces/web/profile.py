@@ -89,7 +89,7 @@ async def show(request: Request, visitor: Visitor, session: Reading, username: s
         return RedirectResponse(f"/user/{person.username}", status_code=301)
     page = _page(request, visitor, person, "front")
     if not person.banned:
-        eyes = await eyes_of(request, visitor)
+        eyes = eyes_of(visitor)
         page = replace(
             page,
             sections=await profile_front.sections(request, session, visitor, eyes, person),
@@ -119,7 +119,7 @@ async def models(
         found = await reading.models(
             state_of(request).reads, visitor, filters, sort=chosen[2], limit=PAGE, cursor=cursor
         )
-        cards = cards_of(found.objects(""), await eyes_of(request, visitor))
+        cards = cards_of(found.objects(""), eyes_of(visitor))
         if found.next_cursor:
             next_href = f"{base}?sort={chosen[0]}&cursor={quote(found.next_cursor)}"
     page = _page(
@@ -150,9 +150,7 @@ async def collections(
         base = f"/user/{person.username}/collections"
         page = replace(
             page,
-            collections=await collection_cards(
-                session, visitor, await eyes_of(request, visitor), found.items
-            ),
+            collections=await collection_cards(session, visitor, eyes_of(visitor), found.items),
             next_href=f"{base}?cursor={quote(found.next_cursor)}" if found.next_cursor else None,
         )
     page = await _dressed(session, page)

@@ -55,7 +55,7 @@ async def show(request: Request, member: Member, session: Reading) -> Response:
     places = {key: at + 1 for at, key in enumerate(key for key in text.sections if key in NAMES)}
     keys = [*places, *(key for key in NAMES if key not in places)]
     rows = tuple((key, NAMES[key], places.get(key)) for key in keys)
-    pins = await _pins(session, member, await eyes_of(request, member), text.showcase)
+    pins = await _pins(session, member, eyes_of(member), text.showcase)
     return render(request, "profile/front.html", FrontForm(rows, pins))
 
 

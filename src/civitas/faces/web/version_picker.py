@@ -148,7 +148,7 @@ async def choose(
     found = await reading.models(
         state_of(request).reads, visitor, filters, sort=sort, limit=MOST, cursor=cursor
     )
-    eyes = await eyes_of(request, visitor)
+    eyes = eyes_of(visitor)
     offers = tuple(
         offer
         for document in found.objects("")
@@ -175,7 +175,7 @@ async def which(
     asked = Asked(_known(kind), base_model, post, image)
     filters = Filters(types=TYPES[kind], base_models=_fitting(asked), ids=(model_id,), mask=visitor.mask)
     found = await reading.models(state_of(request).reads, visitor, filters, limit=1)
-    eyes = await eyes_of(request, visitor)
+    eyes = eyes_of(visitor)
     offers = [_offer(document, filters.base_models, eyes) for document in found.objects("")]
     if not offers or offers[0] is None:
         raise NotFound("This model is not here, or has no version that fits.", code="model_not_found")
