@@ -15,6 +15,7 @@ from civitas.domains.buzz.shop import tables as _shop
 from civitas.domains.catalog import access_tables as _access
 from civitas.domains.catalog import read_tables as _catalog_reads
 from civitas.domains.catalog import tables as _catalog
+from civitas.domains.catalog import wish_tables as _catalog_wishes
 from civitas.domains.community.announcements import tables as _announcements
 from civitas.domains.community.articles import tables as _articles
 from civitas.domains.community.boards import tables as _boards
@@ -59,6 +60,7 @@ _ROOMS = (
     _payments,
     _catalog,
     _catalog_reads,
+    _catalog_wishes,
     _access,
     _orchestration,
     _agents,

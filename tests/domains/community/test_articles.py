@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from civitas.contracts.events.gallery import ImageChanged, Reacted
 from civitas.contracts.subjects import Subject, resolve
 from civitas.domains.accounts import scoring
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, SAFE_MASK, Role
+from civitas.domains.catalog import hidden_tags
 from civitas.domains.community.articles import counting, publishing, reads, tasks, writing
 from civitas.domains.community.articles.reads import Wanted
 from civitas.domains.community.articles.tables import Article, ArticleRevision
@@ -290,6 +292,17 @@ async def test_people_one_hides_and_blocks_are_not_listed(session: AsyncSession)
     hider = await make_actor(session)
     await make_follow(session, hider.require(), ana.require(), "hide")
     assert await titles(session, hider) == []
+
+
+async def test_articles_of_hidden_tags_and_themes_are_not_listed(session: AsyncSession) -> None:
+    ana = await make_writer(session, "ana")
+    await make_article(session, ana, title="On light", tags=["light"])
+    await make_article(session, ana, title="On paws", tags=["furry"])
+    reader = await make_actor(session)
+    assert set(await titles(session, reader)) == {"On light", "On paws"}
+    assert await titles(session, replace(reader, themes=("furry",))) == ["On light"]
+    await hidden_tags.hide(session, reader, name="light")
+    assert await titles(session, reader) == ["On paws"]
 
 
 async def test_a_list_costs_two_statements_however_long(session: AsyncSession, connection) -> None:  # type: ignore[no-untyped-def]

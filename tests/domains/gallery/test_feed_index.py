@@ -17,9 +17,10 @@ from tests.factories.indexes import follow_now, held_now
 
 from civitas.domains.accounts.tables import Follow
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, Actor
+from civitas.domains.catalog.wish_tables import HiddenTag
 from civitas.domains.gallery.feeds import neighbours, pages, planning, rows, seeing, terms
 from civitas.domains.gallery.feeds.pages import Known
-from civitas.domains.gallery.feeds.tables import FeedImage, HiddenThing, SubjectCounts
+from civitas.domains.gallery.feeds.tables import FeedImage, HiddenImage, SubjectCounts
 from civitas.domains.gallery.feeds.types import FeedFilter, ImagePeriod, ImageSort
 from civitas.domains.gallery.tables import Image, ImageTag
 from civitas.infra.db.readpool import BoundReads
@@ -186,11 +187,9 @@ async def test_what_a_viewer_hides_is_asked_for_and_looked_at_again(
         return set(await walked(reads, viewer, replace(wanted, **given), index))
 
     assert await shown() == set(images.values())
-    await session.execute(
-        insert(HiddenThing).values(person_id=me, kind="tag", subject_id=await tag(session, "moon"))
-    )
+    await session.execute(insert(HiddenTag).values(person_id=me, tag_id=await tag(session, "moon")))
     assert await shown() == {images["sea"], images["sun"]}
-    await session.execute(insert(HiddenThing).values(person_id=me, kind="image", subject_id=images["sea"]))
+    await session.execute(insert(HiddenImage).values(person_id=me, image_id=images["sea"]))
     assert await shown() == {images["sun"]}
     await session.execute(insert(Follow).values(person_id=me, target_id=friend, kind="follow"))
     assert await shown(followed=True) == {images["sun"]}

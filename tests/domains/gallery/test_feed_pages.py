@@ -16,9 +16,10 @@ from tests.factories.feeds import make_image, make_post, tag
 
 from civitas.domains.accounts.tables import Follow
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, SAFE_MASK, Actor
+from civitas.domains.catalog.wish_tables import HiddenTag
 from civitas.domains.gallery.feeds import pages, planning, ranks, rows, seeing, terms
 from civitas.domains.gallery.feeds.pages import Known
-from civitas.domains.gallery.feeds.tables import FeedImage, FeedTerm, HiddenThing, SubjectCounts
+from civitas.domains.gallery.feeds.tables import FeedImage, FeedTerm, HiddenImage, SubjectCounts
 from civitas.domains.gallery.feeds.types import SPANS, FeedFilter, ImagePeriod, ImageSort
 from civitas.domains.gallery.tables import Image, Post
 from civitas.infra.db.readpool import BoundReads
@@ -231,13 +232,8 @@ async def test_what_a_viewer_hides_follows_and_has_seen(session: AsyncSession, r
     assert await shown() == {by_friend, tagged, made_with, plain}
     await session.execute(insert(Follow).values(person_id=me, target_id=friend, kind="follow"))
     assert await shown(followed=True) == {by_friend}
-    await session.execute(
-        insert(HiddenThing),
-        [
-            {"person_id": me, "kind": "tag", "subject_id": await tag(session, "moon")},
-            {"person_id": me, "kind": "image", "subject_id": plain},
-        ],
-    )
+    await session.execute(insert(HiddenTag).values(person_id=me, tag_id=await tag(session, "moon")))
+    await session.execute(insert(HiddenImage).values(person_id=me, image_id=plain))
     assert await shown() == {by_friend, made_with}
     await session.execute(
         text("INSERT INTO model_engagements (person_id, model_id, kind) VALUES (:p, :m, 'hide')"),
@@ -250,7 +246,8 @@ async def test_what_a_viewer_hides_follows_and_has_seen(session: AsyncSession, r
     await session.execute(insert(Follow).values(person_id=friend, target_id=me, kind="block"))
     assert await shown() == set()
     await session.execute(delete(Follow))
-    await session.execute(delete(HiddenThing))
+    await session.execute(delete(HiddenImage))
+    await session.execute(delete(HiddenTag))
     await seeing.note(session, viewer, image_ids=[by_friend, plain, plain, 2**40])
     assert await shown(unseen=True) == {tagged}
     await seeing.forget(session, viewer)

@@ -27,6 +27,7 @@ COLUMNS = (
     Person.browsing_level,
     Person.blur_level,
     Person.avatar_key,
+    Person.settings["hide"].label("hide"),
 )
 
 
@@ -55,6 +56,7 @@ def actor_from(row: Any, *, via: Literal["session", "key", "system"], **fields: 
         muted=row.muted_until is not None and row.muted_until > clock.now(),
         onboarded=row.onboarding & Onboarding.COMPLETE == Onboarding.COMPLETE,
         avatar_key=row.avatar_key,
+        themes=tuple(sorted(name for name, on in (row.hide or {}).items() if on is True)),
         **fields,
     )
 

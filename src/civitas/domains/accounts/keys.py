@@ -247,6 +247,7 @@ class _Found(NamedTuple):
     browsing_level: int
     blur_level: int
     avatar_key: str | None
+    hide: dict[str, Any] | None
     key_id: int
     scopes: int
     expires_at: datetime | None
@@ -256,7 +257,7 @@ class _Found(NamedTuple):
 
 _WHOSE: Final = """
     SELECT p.id, p.username, p.role, p.status, p.email_verified_at, p.muted_until, p.onboarding, p.adult_confirmed_at,
-           p.show_mature, p.browsing_level, p.blur_level, p.avatar_key,
+           p.show_mature, p.browsing_level, p.blur_level, p.avatar_key, p.settings -> 'hide',
            k.id, k.scopes, k.expires_at, k.last_used_at,
            current_setting('transaction_read_only')
       FROM api_keys k JOIN people p ON p.id = k.person_id

@@ -114,6 +114,8 @@ class Actor:
     mask: int = SAFE_MASK
     # The levels whose pictures they see blurred first.
     blur: int = MATURE_MASK
+    # Themes that they do not want to meet, whatever the level (FEATURES N6).
+    themes: tuple[str, ...] = ()
     # Which site they visit, as `spend_order` of the economy names it: `green` is the safe twin (FEATURES N8).
     domain: str = "main"
     verified: bool = False

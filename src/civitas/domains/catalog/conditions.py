@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import indexing, search
+from civitas.domains.catalog import hidden_tags, indexing, search
 from civitas.domains.catalog.search import Query
 from civitas.domains.catalog.walking import USUAL, Reach, Statement
 from civitas.kit import clock
@@ -76,17 +76,19 @@ def conditions(filters: Filters, actor: Actor, reach: Reach = USUAL) -> Statemen
     mask = filters.mask & actor.mask
     made.sought.mask = mask
     made.add("l.level & {} <> 0", mask, "::bigint")
-    _add_facets(made, filters)
+    _add_facets(made, filters, actor)
     _add_columns(made, filters, actor)
     if filters.query is not None:
         _add_query(made, filters.query)
     return made
 
 
-def _add_facets(made: Statement, filters: Filters) -> None:
+def _add_facets(made: Statement, filters: Filters, actor: Actor) -> None:
     query = filters.query or Query("")
     every = [indexing.tag_facet(tag) for tag in (*filters.tags, *query.wanted.tags)]
     none = [indexing.tag_facet(tag) for tag in (*filters.without_tags, *query.unwanted.tags)]
+    if not filters.hidden:
+        none += [indexing.tag_facet(tag) for tag in hidden_tags.tags_of(actor.themes)]
     none += [indexing.type_facet(t) for t in query.unwanted.types]
     none += [indexing.base_facet(b) for b in query.unwanted.bases]
     groups = _type_and_base(filters.types, filters.base_models)
@@ -169,6 +171,10 @@ def _add_columns(made: Statement, filters: Filters, actor: Actor) -> None:
         made.where.append(f"l.model_id IN ({mine} AND e.kind = 'hide')")
         return
     made.where.append(f"NOT EXISTS ({engaged} AND e.kind = 'hide')")
+    made.where.append(
+        "NOT l.facets && ARRAY(SELECT '#' || t.name FROM hidden_tags h JOIN tags t ON t.id = h.tag_id "
+        f"WHERE h.person_id = {viewer})"
+    )
     made.where.append(
         f"NOT EXISTS (SELECT FROM follows f WHERE f.person_id = {viewer} AND f.target_id = l.person_id "
         "AND f.kind IN ('hide', 'block'))"

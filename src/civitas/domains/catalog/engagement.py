@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.contracts.events.catalog import ModelEngaged
 from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.catalog import policy
-from civitas.domains.catalog.tables import Model, ModelEngagement
+from civitas.domains.catalog.tables import Model
+from civitas.domains.catalog.wish_tables import ModelEngagement
 from civitas.infra.queue.outbox import publish
 from civitas.kit import paging
 from civitas.kit.errors import Conflict, NotFound

@@ -12,7 +12,17 @@ from typing import Any, Final
 import orjson
 
 from civitas.domains.accounts.types import ALL_MASK, SAFE_MASK, Actor
-from civitas.domains.catalog import access_shown, documents, from_index, listing, search, walking, words
+from civitas.domains.catalog import (
+    access_shown,
+    documents,
+    from_index,
+    hidden_tags,
+    listing,
+    search,
+    walking,
+    words,
+)
+from civitas.domains.catalog.indexing import tag_facet
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Reach
@@ -292,6 +302,7 @@ async def suggest(
         "words": tag,
         "words_beyond": tag + LAST,
         "viewer": actor.id,
+        "themes": [tag_facet(tag) for tag in hidden_tags.tags_of(actor.themes)],
     }
     hidden, people = ("", "") if actor.id is None else (_HIDDEN, _HIDDEN_PEOPLE)
     counted = "safe_model_count" if mask & actor.mask & ~SAFE_MASK == 0 else "model_count"
@@ -302,7 +313,7 @@ async def suggest(
         .replace("${model_count}", counted)
     )
     if actor.id is None:
-        del params["viewer"]
+        del params["viewer"], params["themes"]
     rows = await reads.fetch_planned(statement, params)
     return [
         {"kind": kind, "id": number, "name": name, "detail": detail, "count": count}
@@ -314,7 +325,9 @@ _HIDDEN = (
     "AND NOT EXISTS (SELECT FROM model_engagements e WHERE e.person_id = %(viewer)s::bigint "
     "AND e.model_id = l.model_id AND e.kind = 'hide') "
     "AND NOT EXISTS (SELECT FROM follows f WHERE f.person_id = %(viewer)s::bigint "
-    "AND f.target_id = l.person_id AND f.kind IN ('hide', 'block'))"
+    "AND f.target_id = l.person_id AND f.kind IN ('hide', 'block')) "
+    "AND NOT l.facets && (%(themes)s::text[] || ARRAY(SELECT '#' || t.name FROM hidden_tags h "
+    "JOIN tags t ON t.id = h.tag_id WHERE h.person_id = %(viewer)s::bigint))"
 )
 _HIDDEN_PEOPLE = (
     "AND NOT EXISTS (SELECT FROM follows f WHERE f.person_id = %(viewer)s::bigint "

@@ -370,21 +370,6 @@ class Download(Base):
     folded: Mapped[bool] = mapped_column(server_default=FALSE)
 
 
-class ModelEngagement(Base):
-    """A person's standing wish about a model."""
-
-    __tablename__ = "model_engagements"
-    __table_args__ = (
-        CheckConstraint("kind IN ('favourite', 'hide', 'notify', 'mute')", name="kind"),
-        Index("ix_model_engagements_model_id_kind", "model_id", "kind"),
-    )
-
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), primary_key=True)
-    model_id: Mapped[int] = mapped_column(ForeignKey("models.id", ondelete="CASCADE"), primary_key=True)
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    created_at: Mapped[CreatedAt]
-
-
 class ModelEvent(Base):
     """What happened to a model, for its owner and staff to read."""
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from civitas.contracts.subjects import Subject
 from civitas.domains.accounts.types import Actor
+from civitas.domains.catalog import hidden_tags
 from civitas.domains.gallery.feeds import hiding, reactions, seeing
 from civitas.domains.gallery.feeds.reactions import Feeling
 from civitas.faces.http.actors import Viewer, signed_in
@@ -108,23 +109,25 @@ Name = Annotated[str, Path(max_length=60)]
 
 @router.put("/tags/{name}/hidden", status_code=204, operation_id="hideTag", summary="Hide A Tag")
 async def hide_tag(name: Name, actor: Writer, session: Unit) -> None:
-    """Never be shown pictures with this tag again."""
-    await hiding.hide_tag(session, actor, name=fold(name))
+    """Never be shown models, pictures or articles with this tag again."""
+    await hidden_tags.hide(session, actor, name=fold(name))
 
 
 @router.delete("/tags/{name}/hidden", status_code=204, operation_id="showTag", summary="Show A Hidden Tag")
 async def show_tag(name: Name, actor: Writer, session: Unit) -> None:
-    """Be shown pictures with this tag again."""
-    await hiding.show_tag(session, actor, name=fold(name))
+    """Be shown models, pictures or articles with this tag again."""
+    await hidden_tags.show(session, actor, name=fold(name))
 
 
 @router.get("/me/hidden-things", operation_id="listHiddenThings", summary="List Hidden Pictures And Tags")
 async def list_hidden(actor: Owner, session: Reading) -> dict[str, Any]:
-    """Pictures and tags that you do not want to be shown; people are under /me/hidden."""
+    """Tags and pictures that you do not want to be shown; people are under /me/hidden."""
+    tags = await hidden_tags.mine(session, actor)
+    images = await hiding.mine(session, actor)
     return {
         "items": [
-            {"kind": one.kind, "id": one.id, "name": one.name, "since": clock.rfc3339(one.since)}
-            for one in await hiding.all_of(session, actor)
+            *({"kind": "tag", "id": t.id, "name": t.name, "since": clock.rfc3339(t.since)} for t in tags),
+            *({"kind": "image", "id": i.id, "name": None, "since": clock.rfc3339(i.since)} for i in images),
         ]
     }
 

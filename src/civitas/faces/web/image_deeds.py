@@ -11,6 +11,7 @@ from starlette.responses import Response
 from civitas.contracts.subjects import Subject
 from civitas.domains.accounts import following
 from civitas.domains.accounts.types import Actor, Relation
+from civitas.domains.catalog import hidden_tags
 from civitas.domains.gallery import image_tags
 from civitas.domains.gallery.feeds import cards, hiding, looking, reactions, seeing
 from civitas.domains.gallery.feeds.reactions import Feeling
@@ -106,10 +107,10 @@ async def hide_tag(
     request: Request, actor: Member, session: Unit, name: Annotated[str, Form(max_length=60)],
     on: Annotated[bool, Form()] = True,
 ) -> Response:  # fmt: skip
-    """Hide pictures with a tag, or show them again."""
+    """Hide what carries a tag, or show it again."""
     await take(request, "write")
-    await (hiding.hide_tag if on else hiding.show_tag)(session, actor, name=name)
-    said = f"Pictures with #{name} are hidden." if on else f"Pictures with #{name} are shown again."
+    await (hidden_tags.hide if on else hidden_tags.show)(session, actor, name=name)
+    said = f"What carries #{name} is hidden." if on else f"What carries #{name} is shown again."
     return redirect(request, "/images", text=said)
 
 

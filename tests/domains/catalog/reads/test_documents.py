@@ -21,7 +21,8 @@ from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, R, X
 from civitas.domains.catalog import metrics, reading, rebuilding, vocabulary
 from civitas.domains.catalog.read_tables import ModelDocument, ModelListing, SearchWord, VersionDocument
-from civitas.domains.catalog.tables import Download, FileHash, Model, ModelEngagement, ModelVersion, Tag
+from civitas.domains.catalog.tables import Download, FileHash, Model, ModelVersion, Tag
+from civitas.domains.catalog.wish_tables import ModelEngagement
 from civitas.infra.db.database import BoundDatabase
 from civitas.infra.db.readpool import BoundReads
 from civitas.kit import clock

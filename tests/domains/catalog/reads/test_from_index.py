@@ -20,7 +20,8 @@ from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, Actor, R
 from civitas.domains.catalog import reading, rebuilding, search, terms, vocabulary, worth
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.read_tables import ModelListing
-from civitas.domains.catalog.tables import Model, ModelEngagement, ModelMetric, ModelTag
+from civitas.domains.catalog.tables import Model, ModelMetric, ModelTag
+from civitas.domains.catalog.wish_tables import ModelEngagement
 from civitas.domains.catalog.worth import SMALL, Counts
 from civitas.infra.db.readpool import BoundReads
 from civitas.infra.search.fake import HeldIndex

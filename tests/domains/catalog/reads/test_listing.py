@@ -15,15 +15,16 @@ from tests.domains.catalog.reads.conftest import Queries
 from tests.factories.accounts import actor_for, make_follow, make_person
 from tests.factories.catalog import make_published_model
 
-from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, Actor, R
-from civitas.domains.catalog import reading, rebuilding, search, vocabulary
+from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, SAFE_MASK, Actor, R
+from civitas.domains.catalog import hidden_tags, reading, rebuilding, search, vocabulary
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.read_tables import ModelListing
-from civitas.domains.catalog.tables import ModelEngagement, ModelMetric, ModelVersion
+from civitas.domains.catalog.tables import ModelMetric, ModelVersion
 from civitas.domains.catalog.walking import USUAL, Reach
+from civitas.domains.catalog.wish_tables import ModelEngagement
 from civitas.infra.db.readpool import BoundReads
 from civitas.kit import clock
-from civitas.kit.errors import Invalid, Unauthorised
+from civitas.kit.errors import Invalid, NotFound, Unauthorised
 
 BASE = "https://hub.example.org"
 TYPES = ("LORA", "Checkpoint", "VAE")
@@ -233,6 +234,35 @@ async def test_hidden_models_and_people_are_nowhere(session: AsyncSession, reads
     suggested = await reading.suggest(reads, me, word, mask=ALL_MASK, limit=100)
     assert {s["id"] for s in suggested if s["kind"] == "model"} == set(found)
     assert await all_pages(reads, replace(filters, hidden=True), me) == [hidden.id]
+
+
+async def test_what_carries_a_hidden_tag_or_belongs_to_a_theme_is_nowhere(
+    session: AsyncSession, reads: BoundReads
+) -> None:
+    me = actor_for(await make_person(session))
+    tagged = {
+        tag: (await make_published_model(session, tags=("style", tag), name=f"Harbour {tag}"))[0]
+        for tag in ("guro", "kemono", "moon", "sea")
+    }
+    await rebuilding.rebuild(session, list(tagged.values()))
+    await hidden_tags.hide(session, me, name="moon")
+    await hidden_tags.hide(session, me, name="moon")
+
+    async def shown(viewer: Actor, **given: Any) -> set[int]:
+        found = set(await all_pages(reads, Filters(**given), viewer))
+        assert found == set(await all_pages(reads, Filters(**given, query=search.parse("harbour")), viewer))
+        suggested = await reading.suggest(reads, viewer, "harbour", mask=SAFE_MASK, limit=100)
+        assert found == {one["id"] for one in suggested if one["kind"] == "model"}
+        return found
+
+    assert await shown(me) == {tagged["guro"], tagged["kemono"], tagged["sea"]}
+    assert await shown(me, tags=("style",)) == {tagged["guro"], tagged["kemono"], tagged["sea"]}
+    calm = replace(me, themes=("furry", "gore", "no theme of ours"))
+    assert await shown(calm) == await shown(calm, tags=("style",)) == {tagged["sea"]}
+    await hidden_tags.show(session, me, name="moon")
+    assert await shown(me) == set(tagged.values())
+    with pytest.raises(NotFound):
+        await hidden_tags.hide(session, me, name="no such tag")
 
 
 async def test_favourites_are_ones_own(session: AsyncSession, reads: BoundReads) -> None:

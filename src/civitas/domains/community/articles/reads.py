@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.tables import Follow, Person
 from civitas.domains.accounts.types import Actor
-from civitas.domains.catalog import words
+from civitas.domains.catalog import hidden_tags, words
 from civitas.domains.catalog.tables import Tag
+from civitas.domains.catalog.wish_tables import HiddenTag
 from civitas.domains.community.articles import pictures, policy, text
 from civitas.domains.community.articles.pictures import Shown
 from civitas.domains.community.articles.tables import Article, ArticleRevision, ArticleTag
@@ -335,7 +336,20 @@ def _filtered(query: Any, actor: Actor, wanted: Wanted) -> Any:
             ~exists().where(
                 Follow.person_id == Article.person_id, Follow.target_id == actor.id, Follow.kind == "block"
             ),
+            ~exists().where(
+                ArticleTag.article_id == Article.id,
+                ArticleTag.tag_id == HiddenTag.tag_id,
+                HiddenTag.person_id == actor.id,
+            ),
         )
+        if actor.themes:
+            query = query.where(
+                ~exists().where(
+                    ArticleTag.article_id == Article.id,
+                    ArticleTag.tag_id == Tag.id,
+                    Tag.name.in_(hidden_tags.tags_of(actor.themes)),
+                )
+            )
     return query
 
 

@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts import following
 from civitas.domains.accounts.types import Actor, Scope
+from civitas.domains.catalog import hidden_tags
+from civitas.domains.catalog.indexing import tag_facet
 from civitas.kit import clock, paging
 from civitas.kit.paging import Page
 
@@ -30,6 +32,8 @@ _NEWS: Final = text(
             AND (l.last_version_at, 4, l.model_id) < (:moment, :rank, :id)
             AND NOT EXISTS (SELECT FROM model_engagements e WHERE e.model_id = l.model_id AND e.person_id = :me
                                AND e.kind = 'hide')
+            AND NOT l.facets && (CAST(:themes AS text[]) || ARRAY(
+                    SELECT '#' || t.name FROM hidden_tags h JOIN tags t ON t.id = h.tag_id WHERE h.person_id = :me))
           ORDER BY l.last_version_at DESC, l.model_id DESC LIMIT :take)
         UNION ALL
         (SELECT 'post', p.id, p.published_at, 1, p.person_id
@@ -104,6 +108,7 @@ async def page(
                 "now": now,
                 "since": now - COLLECTED_FOR,
                 "unseen": list(unseen),
+                "themes": [tag_facet(tag) for tag in hidden_tags.tags_of(actor.themes)],
                 "take": size + 1,
             },
         )

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.catalog.engagement import Wish
-from civitas.domains.catalog.tables import ModelEngagement
+from civitas.domains.catalog.wish_tables import ModelEngagement
 from civitas.domains.gallery.collections import filling, levels, policy
 from civitas.domains.gallery.collections.tables import Collection, CollectionItem, CollectionTag
 from civitas.domains.gallery.collections.types import MOST_ITEMS, Kind, Mode, State

@@ -1,4 +1,4 @@
-"""What a person does not want to be shown: single pictures and tags. People and models are hidden in their rooms."""
+"""Single pictures that a person does not want to be shown. People, models and tags are hidden in their rooms."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor, Scope
-from civitas.domains.catalog.tables import Tag
 from civitas.domains.gallery import policy
 from civitas.domains.gallery.feeds import looking
-from civitas.domains.gallery.feeds.tables import HiddenThing
+from civitas.domains.gallery.feeds.tables import HiddenImage
 from civitas.domains.gallery.tables import Image, Post
-from civitas.kit.errors import Conflict, NotFound
+from civitas.kit.errors import Conflict
 
 MOST: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class Hidden:
-    """Something hidden, and since when; `name` is a tag's."""
+    """A picture that is hidden, and since when."""
 
-    kind: str
     id: int
-    name: str | None
     since: datetime
 
 
@@ -36,7 +33,7 @@ async def hide_image(session: AsyncSession, actor: Actor, *, image_id: int) -> N
     """Never show this picture to the actor again. Raises NotFound, Conflict (`too_many_hidden`)."""
     person = actor.require(Scope.SOCIAL_WRITE)
     await looking.at(session, actor, image_id=image_id)
-    await _hide(session, person, "image", image_id)
+    await _hide(session, person, [image_id])
 
 
 async def hide_images(session: AsyncSession, actor: Actor, *, image_ids: Sequence[int]) -> list[int]:
@@ -52,13 +49,7 @@ async def hide_images(session: AsyncSession, actor: Actor, *, image_ids: Sequenc
         .order_by(Image.id)
     )
     found = list(seen)
-    await _require_room(session, person, "image", len(found))
-    if found:
-        await session.execute(
-            insert(HiddenThing)
-            .values([{"person_id": person, "kind": "image", "subject_id": one} for one in found])
-            .on_conflict_do_nothing()
-        )
+    await _hide(session, person, found)
     return found
 
 
@@ -66,72 +57,36 @@ async def show_images(session: AsyncSession, actor: Actor, *, image_ids: Sequenc
     """Show hidden pictures again; nothing happens to those that were not hidden."""
     person = actor.require(Scope.SOCIAL_WRITE)
     await session.execute(
-        delete(HiddenThing).where(
-            HiddenThing.person_id == person,
-            HiddenThing.kind == "image",
-            HiddenThing.subject_id.in_(image_ids),
-        )
+        delete(HiddenImage).where(HiddenImage.person_id == person, HiddenImage.image_id.in_(image_ids))
     )
-
-
-async def hide_tag(session: AsyncSession, actor: Actor, *, name: str) -> int:
-    """Never show pictures with this tag to the actor again; the tag's id. Raises as `hide_image`."""
-    person = actor.require(Scope.SOCIAL_WRITE)
-    tag_id = await session.scalar(select(Tag.id).where(Tag.name == name))
-    if tag_id is None:
-        raise NotFound("There is no such tag.", code="tag_not_found")
-    await _hide(session, person, "tag", tag_id)
-    return tag_id
 
 
 async def show_image(session: AsyncSession, actor: Actor, *, image_id: int) -> None:
     """Show a hidden picture again; nothing happens when it was not hidden."""
-    await _show(session, actor.require(Scope.SOCIAL_WRITE), "image", image_id)
+    await show_images(session, actor, image_ids=[image_id])
 
 
-async def show_tag(session: AsyncSession, actor: Actor, *, name: str) -> None:
-    """Show pictures with a hidden tag again."""
-    tag_id = await session.scalar(select(Tag.id).where(Tag.name == name))
-    person = actor.require(Scope.SOCIAL_WRITE)
-    if tag_id is not None:
-        await _show(session, person, "tag", tag_id)
-
-
-async def all_of(session: AsyncSession, actor: Actor) -> Sequence[Hidden]:
-    """Everything that the actor hides here, the latest first; at most two thousand of a kind."""
+async def mine(session: AsyncSession, actor: Actor) -> Sequence[Hidden]:
+    """Every picture that the actor hides, the latest first; at most `MOST`."""
     person = actor.require(Scope.USER_READ)
     rows = await session.execute(
-        select(HiddenThing.kind, HiddenThing.subject_id, Tag.name, HiddenThing.created_at)
-        .outerjoin(Tag, (HiddenThing.kind == "tag") & (Tag.id == HiddenThing.subject_id))
-        .where(HiddenThing.person_id == person)
-        .order_by(HiddenThing.created_at.desc(), HiddenThing.subject_id.desc())
-        .limit(2 * MOST)
+        select(HiddenImage.image_id, HiddenImage.created_at)
+        .where(HiddenImage.person_id == person)
+        .order_by(HiddenImage.created_at.desc(), HiddenImage.image_id.desc())
+        .limit(MOST)
     )
     return [Hidden(*row) for row in rows]
 
 
-async def _hide(session: AsyncSession, person: int, kind: str, subject_id: int) -> None:
-    await _require_room(session, person, kind, 1)
-    await session.execute(
-        insert(HiddenThing)
-        .values(person_id=person, kind=kind, subject_id=subject_id)
-        .on_conflict_do_nothing()
-    )
-
-
-async def _require_room(session: AsyncSession, person: int, kind: str, more: int) -> None:
-    count = await session.scalar(
-        select(func.count()).where(HiddenThing.person_id == person, HiddenThing.kind == kind)
-    )
-    if (count or 0) + more > MOST:
+async def _hide(session: AsyncSession, person: int, image_ids: Sequence[int]) -> None:
+    count = await session.scalar(select(func.count()).where(HiddenImage.person_id == person))
+    if (count or 0) + len(image_ids) > MOST:
         raise Conflict(
-            f"You can hide at most {MOST} of these; show some again first.", code="too_many_hidden"
+            f"You can hide at most {MOST} pictures; show some again first.", code="too_many_hidden"
         )
-
-
-async def _show(session: AsyncSession, person: int, kind: str, subject_id: int) -> None:
-    await session.execute(
-        delete(HiddenThing).where(
-            HiddenThing.person_id == person, HiddenThing.kind == kind, HiddenThing.subject_id == subject_id
+    if image_ids:
+        await session.execute(
+            insert(HiddenImage)
+            .values([{"person_id": person, "image_id": one} for one in image_ids])
+            .on_conflict_do_nothing()
         )
-    )

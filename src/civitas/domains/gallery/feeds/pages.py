@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from civitas.domains.accounts.types import ALL_MASK, Actor
+from civitas.domains.catalog import hidden_tags
 from civitas.domains.catalog.words import prefix_query
 from civitas.domains.gallery.feeds import indexing, planning, terms
 from civitas.domains.gallery.feeds.planning import IMAGES, POSTS, Conditions, Place, Plan, Shelf
@@ -171,7 +172,7 @@ async def conditions(
         made.add("l.published_at > {}", wanted.since, "timestamptz")
         made.planned = made.beyond = True
     if actor.id is not None:
-        await _personal(reads, made, actor.id, wanted, shelf)
+        await _personal(reads, made, actor, actor.id, wanted, shelf)
     return made
 
 
@@ -233,9 +234,9 @@ async def _name(reads: ReadPool, made: Conditions, wanted: FeedFilter) -> bool:
 
 
 async def _personal(
-    reads: ReadPool, made: Conditions, person_id: int, wanted: FeedFilter, shelf: Shelf
+    reads: ReadPool, made: Conditions, actor: Actor, person_id: int, wanted: FeedFilter, shelf: Shelf
 ) -> None:
-    wishes = await wishes_of(reads, person_id, followed=wanted.followed)
+    wishes = await wishes_of(reads, person_id, themes=actor.themes, followed=wanted.followed)
     # One's own pictures are shown whatever one hides.
     hidden = [*map(terms.tag, wishes.tags), *map(terms.model, wishes.models)]
     if wishes.people:
@@ -255,10 +256,13 @@ async def _personal(
         made.beyond = True
 
 
-async def wishes_of(reads: ReadPool, person_id: int, *, followed: bool = False) -> Wishes:
+async def wishes_of(
+    reads: ReadPool, person_id: int, *, themes: Iterable[str], followed: bool = False
+) -> Wishes:
     """What a person hides and, when asked, whom they follow."""
     ((people, tags, models, images, whom),) = await reads.fetch(
-        _SQL["wishes"], {"person": person_id, "followed": followed}
+        _SQL["wishes"],
+        {"person": person_id, "themes": list(hidden_tags.tags_of(themes)), "followed": followed},
     )
     return Wishes(*(tuple(found or ()) for found in (people, tags, models, images, whom)))
 

@@ -159,17 +159,15 @@ class FeedTerm(Base):
     images: Mapped[int]
 
 
-class HiddenThing(Base):
-    """A picture or tag that a person does not want to be shown; people and models are hidden elsewhere."""
+class HiddenImage(Base):
+    """A picture that a person does not want to be shown; people, models and tags are hidden elsewhere."""
 
-    __tablename__ = "hidden_things"
-    __table_args__ = (CheckConstraint("kind IN ('image', 'tag')", name="kind"),)
+    __tablename__ = "hidden_images"
 
     person_id: Mapped[int] = mapped_column(
         ForeignKey("people.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
     )
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    subject_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    image_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     created_at: Mapped[CreatedAt]
 
 

@@ -11,9 +11,10 @@ UNION ALL SELECT 'person', username_folded, id FROM people
 -- name: wishes
 SELECT ARRAY(SELECT target_id FROM follows WHERE person_id = %(person)s::bigint AND kind IN ('hide', 'block')
              UNION SELECT person_id FROM follows WHERE target_id = %(person)s::bigint AND kind = 'block'),
-       ARRAY(SELECT subject_id FROM hidden_things WHERE person_id = %(person)s::bigint AND kind = 'tag'),
+       ARRAY(SELECT tag_id FROM hidden_tags WHERE person_id = %(person)s::bigint
+             UNION SELECT id FROM tags WHERE name = ANY(%(themes)s::text[])),
        ARRAY(SELECT model_id FROM model_engagements WHERE person_id = %(person)s::bigint AND kind = 'hide'),
-       ARRAY(SELECT subject_id FROM hidden_things WHERE person_id = %(person)s::bigint AND kind = 'image'),
+       ARRAY(SELECT image_id FROM hidden_images WHERE person_id = %(person)s::bigint),
        ARRAY(SELECT target_id FROM follows
               WHERE %(followed)s::boolean AND person_id = %(person)s::bigint AND kind = 'follow' LIMIT 10000)
 
