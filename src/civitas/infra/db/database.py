@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import SessionTransaction
 
 from civitas.infra.db import notices
+from civitas.infra.db.direct import Direct
 from civitas.infra.db.settings import DatabaseSettings
 
 # The queue's functions name their tables without a schema, so every connection must find both.
@@ -37,8 +38,8 @@ def driver_url(dsn: str) -> str:
 # A connection that was used this recently is taken to be alive; asking it every time costs a round trip each.
 FRESH_S = 2.0
 
-# Where a session keeps the driver's connection of its transaction.
-_DRIVER: Final = "driver"
+# Where a session keeps the connection of its transaction, and a connection what it has prepared.
+_DIRECT: Final = "direct"
 
 
 def _note_return(_: Any, record: Any) -> None:
@@ -53,7 +54,8 @@ def _prove_alive(connection: Any, record: Any, _: Any) -> None:
         cursor = connection.cursor()
         cursor.execute("SELECT 1")
         cursor.close()
-        connection.rollback()
+        # After a rollback the driver forgets every prepared statement.
+        connection.commit()
     except (psycopg.Error, DBAPIError) as error:
         # The pool gives out another connection, and drops those that are as old.
         raise DisconnectionError("the server closed this connection") from error
@@ -148,20 +150,28 @@ def _refuse_flush(session: Any, *_: Any) -> None:
         raise RuntimeError("a reading session was asked to write")
 
 
-async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
-    """The psycopg connection on which this session's transaction runs."""
+async def direct_of(session: AsyncSession) -> Direct:
+    """The connection on which this session's transaction runs, past the driver's cursors."""
     # Finding it goes through two greenlets, which costs as much as a small statement: it is found once a transaction.
     # A savepoint is made when it is first asked for within, hence the innermost one counts.
-    known = session.info.get(_DRIVER)
+    known = session.info.get(_DIRECT)
     transaction = _innermost(session)
     if known is not None and transaction is not None and known[0]() is transaction:
-        return cast("psycopg.AsyncConnection[Any]", known[1])
+        return cast(Direct, known[1])
     raw = await (await session.connection()).get_raw_connection()
-    connection = raw.driver_connection
-    if not isinstance(connection, psycopg.AsyncConnection):
-        raise TypeError("sessions run on psycopg 3")
-    session.info[_DRIVER] = (weakref.ref(_innermost(session)), connection)
-    return connection
+    found = raw.info.get(_DIRECT)
+    if not isinstance(found, Direct) or found.connection is not raw.driver_connection:
+        connection = raw.driver_connection
+        if not isinstance(connection, psycopg.AsyncConnection):
+            raise TypeError("sessions run on psycopg 3")
+        found = raw.info[_DIRECT] = Direct(connection, shared=True)
+    session.info[_DIRECT] = (weakref.ref(_innermost(session)), found)
+    return found
+
+
+async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """The psycopg connection on which this session's transaction runs."""
+    return (await direct_of(session)).connection
 
 
 def _innermost(session: AsyncSession) -> SessionTransaction | None:

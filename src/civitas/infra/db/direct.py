@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from functools import lru_cache
 from itertools import count
@@ -18,11 +19,14 @@ from typing import Any, Final
 
 import psycopg
 from psycopg import errors
+from psycopg._preparing import PrepareManager
 from psycopg.adapt import Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 MAX_PREPARED: Final = 150
+# How long the server is asked to end a statement whose caller has left.
+CANCEL_S: Final = 5.0
 # Of the process, so that two of us may follow each other on one connection.
 _NUMBERS: Final = count(1)
 
@@ -76,8 +80,11 @@ def as_text(value: Any) -> bytes | None:
         return b"\\x" + value.hex().encode()
     if isinstance(value, list | tuple):
         return b"{%s}" % b",".join(map(_element, value))
-    if isinstance(value, int | float):
-        return repr(value).encode()
+    if isinstance(value, int):
+        # Of an enumeration, whose own word for itself is no number.
+        return b"%d" % value
+    if isinstance(value, float):
+        return float.__repr__(value).encode()
     raise psycopg.ProgrammingError(f"no way to send a value of {kind.__name__}")
 
 
@@ -92,16 +99,34 @@ def _element(value: Any) -> bytes:
     )
 
 
+class _Shared(PrepareManager):
+    """What psycopg has prepared on a connection, beside what we have: it forgets all of both when it rolls back."""
+
+    def __init__(self, theirs: PrepareManager, ours: OrderedDict[bytes, bytes]) -> None:
+        super().__init__()
+        self.__dict__.update(vars(theirs))
+        self._ours = ours
+
+    def clear(self) -> bool:
+        """Note that DEALLOCATE ALL goes out before the next statement."""
+        cleared = super().clear()
+        if cleared:
+            self._ours.clear()
+        return cleared
+
+
 class Direct:
     """One psycopg connection in autocommit (or inside a transaction of its owner's), used for whole statements.
 
-    Not for two callers at once: who lends it sees to that.
+    Not for two callers at once: who lends it sees to that. A connection that psycopg's own cursors use as well is `shared`.
     """
 
-    def __init__(self, connection: psycopg.AsyncConnection[Any]) -> None:
+    def __init__(self, connection: psycopg.AsyncConnection[Any], *, shared: bool = False) -> None:
         self.connection = connection
         self._pgconn: PGconn = connection.pgconn
         self._prepared: OrderedDict[bytes, bytes] = OrderedDict()
+        if shared:
+            connection._prepared = _Shared(connection._prepared, self._prepared)
 
     @property
     def broken(self) -> bool:
@@ -114,6 +139,42 @@ class Direct:
 
     async def ask(self, statement: str, values: Values) -> PGresult:
         """The result of a prepared statement. Raises psycopg's errors."""
+        name, given = await self._readied(statement, values)
+        self._pgconn.send_query_prepared(name, given)
+        return await self._answer()
+
+    async def ask_within(self, statement: str, values: Values) -> PGresult:
+        """The same within a transaction, which begins with this statement unless one is under way. Both go out at once.
+
+        Whoever is cancelled meanwhile cancels the statement and leaves the connection as whoever has an error does.
+        """
+        pgconn, together = self._pgconn, False
+        begins = pgconn.transaction_status == TransactionStatus.IDLE and not self.connection.autocommit
+        try:
+            name, given = await self._readied(statement, values)
+            if not begins:
+                pgconn.send_query_prepared(name, given)
+                return await self._answer()
+            together = True
+            pgconn.enter_pipeline_mode()
+            pgconn.send_query_params(b"BEGIN", None)
+            pgconn.send_query_prepared(name, given)
+            pgconn.pipeline_sync()
+            return await self._answers()
+        except asyncio.CancelledError:
+            await self._stopped(together)
+            raise
+
+    async def _stopped(self, together: bool) -> None:
+        """End the statement that is under way, and take its answer."""
+        if self.broken or self._pgconn.transaction_status != TransactionStatus.ACTIVE:
+            return
+        await self.connection.cancel_safe(timeout=CANCEL_S)
+        with suppress(psycopg.Error):
+            await (self._answers() if together else self._answer())
+
+    async def _readied(self, statement: str, values: Values) -> tuple[bytes, list[bytes | None]]:
+        """The name of a prepared statement, and its values as they are sent."""
         text, names = numbered(statement)
         if names is None:
             given: list[bytes | None] = [as_text(value) for value in values or ()]
@@ -126,8 +187,7 @@ class Direct:
             name = await self._prepare(text)
         else:
             self._prepared.move_to_end(text)
-        self._pgconn.send_query_prepared(name, given)
-        return await self._answer()
+        return name, given
 
     async def ask_planned(self, statement: str, values: Values) -> PGresult:
         """The result of a statement that is planned for these very values."""
@@ -169,6 +229,33 @@ class Direct:
         if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
             raise errors.error_from_result(result, encoding="utf-8")
         return result
+
+    async def _answers(self) -> PGresult:
+        """The last answer of a pipeline, which ends with it. Raises the first error in it."""
+        pgconn = self._pgconn
+        if pgconn.flush():
+            await self._flush()
+        last: PGresult | None = None
+        wrong: PGresult | None = None
+        while not self.broken:
+            if pgconn.is_busy():
+                await self._readable()
+            found = pgconn.get_result()
+            if found is None:
+                # Between two answers.
+                continue
+            if found.status == ExecStatus.PIPELINE_SYNC:
+                pgconn.exit_pipeline_mode()
+                break
+            if found.status in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
+                last = found
+            elif wrong is None:
+                wrong = found
+        if wrong is not None:
+            raise errors.error_from_result(wrong, encoding="utf-8")
+        if last is None or self.broken:
+            raise psycopg.OperationalError("the connection was lost")
+        return last
 
     async def _readable(self) -> None:
         """Until a result can be taken without waiting."""
