@@ -95,6 +95,9 @@ def cpu_seconds(server: int, postmaster: int) -> tuple[float, float]:
             own += ticks
         elif int(fields[1]) == postmaster:
             database += ticks
+        elif int(stat.parent.name) == postmaster:
+            # With what those of its processes had taken that have ended.
+            database += ticks + int(fields[13]) + int(fields[14])
     second = os.sysconf("SC_CLK_TCK")
     return own / second, database / second
 

@@ -98,7 +98,7 @@ def state_from(house: House) -> State:
 def shielded(app: FastAPI, settings: Settings) -> ASGIApp:
     """The app behind its outer layers."""
     endpoint = settings.storage.s3_public_endpoint or settings.storage.s3_endpoint
-    inner: ASGIApp = OpenApiDoor(FastLane(app))
+    inner: ASGIApp = OpenApiDoor(FastLane(app, agents.routes))
     if settings.site.compress:
         inner = Packing(inner)
     inner = BodilessHead(inner)

@@ -146,3 +146,17 @@ async def test_a_connection_that_rested_is_proved_alive_and_keeps_what_it_has_pr
         assert await fetch(session, prepared) == [(before,)]
         assert before >= 2
     await database.close()
+
+
+async def test_a_burst_opens_connections_that_the_next_one_finds(own_dsn: str) -> None:
+    made = Database(own_dsn, DatabaseSettings(pool_size=2))
+    seen: set[int] = set()
+
+    async def one() -> None:
+        async with made.unit() as session:
+            seen.update(pid for (pid,) in await fetch(session, "SELECT pg_backend_pid()"))
+
+    for _ in range(3):
+        await asyncio.gather(*(one() for _ in range(12)))
+    assert 1 < len(seen) <= 4
+    await made.close()

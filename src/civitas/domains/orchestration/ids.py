@@ -7,9 +7,10 @@ from typing import Final
 
 from civitas.kit import clock
 
-# Crockford's base 32: no letter that looks like a digit.
+# Crockford's base 32: no letter that looks like a digit. Written two at a time.
 _DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_TIME, _CHANCE = 10, 16
+_PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
+_TIME, _CHANCE = 5, 8
 
 
 def new_workflow_id() -> str:
@@ -24,8 +25,8 @@ def new_job_id() -> str:
 
 def _new() -> str:
     moment = int(clock.now().timestamp() * 1000)
-    return _written(moment, _TIME) + _written(secrets.randbits(5 * _CHANCE), _CHANCE)
+    return _written(moment, _TIME) + _written(int.from_bytes(secrets.token_bytes(_CHANCE * 10 // 8)), _CHANCE)
 
 
-def _written(number: int, length: int) -> str:
-    return "".join(_DIGITS[(number >> 5 * place) & 31] for place in reversed(range(length)))
+def _written(number: int, pairs: int) -> str:
+    return "".join([_PAIRS[(number >> place) & 1023] for place in range(10 * (pairs - 1), -1, -10)])

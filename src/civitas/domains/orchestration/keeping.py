@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.orchestration.tables import Job, Workflow, WorkflowStep
-from civitas.domains.orchestration.writing import COLUMNS, as_json
+from civitas.domains.orchestration.writing import COLUMNS, as_json, plain
 from civitas.infra.db.base import Base
 from civitas.infra.db.statements import fetch
 
@@ -91,7 +91,7 @@ async def locked_by_job(session: AsyncSession, job_id: str) -> Kept | None:
 
 
 def _made(of: type[T], row: tuple[Any, ...]) -> T:
-    return of(**dict(zip(COLUMNS[of].values(), row, strict=True)))
+    return plain(of, **dict(zip(COLUMNS[of].values(), row, strict=True)))
 
 
 # What JSON has no kind of its own for, by column.
@@ -132,7 +132,7 @@ def _read(of: type[T], row: Mapping[str, Any]) -> T:
     for column, read in _READERS[of].items():
         if row[column] is not None:
             values[COLUMNS[of][column]] = read(row[column])
-    return of(**values)
+    return plain(of, **values)
 
 
 def _values(one: Base) -> dict[str, Any]:

@@ -197,7 +197,8 @@ def _make_jobs(run: Run, step: WorkflowStep, kind: Kind, plan: Plan) -> None:
 def _job(run: Run, step: WorkflowStep, kind: Kind, part: JobPlan, number: int) -> Job:
     input, found = inputs.for_agents(kind, part.input)
     used = list(step.terms.get("resources") or ())
-    return Job(
+    return writing.plain(
+        Job,
         id=new_job_id(),
         workflow_id=run.workflow.id,
         step_id=step.id,

@@ -29,6 +29,7 @@ from civitas.domains.orchestration.starting import Plan
 from civitas.domains.orchestration.tables import Workflow, WorkflowStep
 from civitas.domains.orchestration.templates import StepTemplate, Template
 from civitas.domains.orchestration.types import Priority, Status
+from civitas.domains.orchestration.writing import plain
 from civitas.infra.db.statements import fetch
 from civitas.kit import clock
 from civitas.kit.sql import statements
@@ -209,7 +210,8 @@ def _runner(step: StepTemplate) -> Runner:
 def _workflow(
     actor: Actor, person_id: int, template: Template, mark: bytes, domain: str, now: datetime
 ) -> Workflow:
-    return Workflow(
+    return plain(
+        Workflow,
         id=new_workflow_id(),
         person_id=person_id,
         key_id=actor.key_id,
@@ -245,7 +247,8 @@ def _workflow(
 def _step(
     workflow_id: str, step: StepTemplate, checked: Checked, place: int, id: int, now: datetime
 ) -> WorkflowStep:
-    return WorkflowStep(
+    return plain(
+        WorkflowStep,
         id=id,
         workflow_id=workflow_id,
         parent_id=None,

@@ -26,7 +26,7 @@ from civitas.contracts.wire import agents as wire
 from civitas.contracts.wire import jobs as wire_jobs
 from civitas.domains.orchestration.blobs import BlobFacts
 from civitas.domains.orchestration.dispatch import agents, handing, reporting
-from civitas.domains.orchestration.dispatch.agents import Known
+from civitas.domains.orchestration.dispatch.agents import Known, Tokens
 from civitas.domains.orchestration.dispatch.claiming import ClaimedJob
 from civitas.domains.orchestration.dispatch.handing import Needed
 from civitas.domains.orchestration.dispatch.outputs import Upload
@@ -53,6 +53,7 @@ Handler = Callable[[Request, Known], Awaitable[Response]]
 
 def prepare(app: FastAPI, state: State) -> Polling:
     """Give the app the one look for its waiting agents; the caller closes it when the app ends."""
+    app.state.agent_tokens = Tokens(state.reads)
     app.state.polling = Polling(state.database, state.reads, state.settings.agents)
     return cast(Polling, app.state.polling)
 
@@ -69,9 +70,14 @@ def _for_agents(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthorised("Send the agent's token as a Bearer token.", code="bad_agent_token")
-        agent = await agents.by_token(state_of(request).reads, token.strip())
+        tokens: Tokens = request.app.state.agent_tokens
+        agent = await tokens.agent(token.strip())
         try:
             return await handler(request, agent)
+        except Fault:
+            # It may be that the token was revoked since it was last looked up, which is the better answer then.
+            await tokens.again(token.strip())
+            raise
         except ClientDisconnect:
             raise Invalid("The transfer was broken off; send it again.", code="broken_off") from None
 
@@ -79,18 +85,36 @@ def _for_agents(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def _body(request: Request, most: int) -> bytes:
+    """The whole body, bounded as `_pieces` are. Most come in one piece, for which no clock is set anew."""
+    _bounded(request, most)
     body = bytearray()
-    async for piece in _pieces(request, most):
-        body += piece
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(SILENCE_S) as silence:
+            async for piece in request.stream():
+                if body and piece:
+                    silence.reschedule(loop.time() + SILENCE_S)
+                body += piece
+                if len(body) > most:
+                    raise _too_large(most)
+    except TimeoutError:
+        raise _stalled() from None
     return bytes(body)
+
+
+def _bounded(request: Request, most: int) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) >= 20 or int(declared) > most):
+        raise _too_large(most)
+
+
+def _stalled() -> Invalid:
+    return Invalid(f"Nothing came for {SILENCE_S:.0f} seconds.", code="stalled")
 
 
 async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
     """The body as it comes, bounded in size and in silence."""
-    declared = request.headers.get("content-length", "")
-    taken = int(declared) if declared.isdigit() and len(declared) < 20 else 0
-    if taken > most:
-        raise _too_large(most)
+    _bounded(request, most)
     taken = 0
     pieces = request.stream()
     while True:
@@ -100,7 +124,7 @@ async def _pieces(request: Request, most: int) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise Invalid(f"Nothing came for {SILENCE_S:.0f} seconds.", code="stalled") from None
+            raise _stalled() from None
         taken += len(piece)
         if taken > most:
             raise _too_large(most)

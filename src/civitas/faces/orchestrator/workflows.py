@@ -57,7 +57,7 @@ async def submitted(
         made = await submitting.submitted(session, actor, template)
         if made.shown is None or (wait > 0 and not made.shown.status.final):
             return made.id, None
-        if shapes.blob_ids(made.shown):
+        if any(True for _ in shapes.blob_ids(made.shown)):
             (told,) = await asking.told(request, session, [made.shown], hide=hide)
             return made.id, (told, made.shown.status.final)
     # Its rows are free by now.

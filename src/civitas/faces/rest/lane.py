@@ -7,7 +7,7 @@ the same routes and answers the same way (held by a test).
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from fastapi import FastAPI
@@ -25,7 +25,12 @@ _PATTERNS: Final = {
     "{id}": r"(?P<id>[0-9]{1,18})",
     "{version_id}": r"(?P<version_id>[0-9]{1,18})",
     "{hash}": r"(?P<hash>[0-9A-Fa-f]{8,64})",
+    "{claim:int}": r"(?P<claim>[0-9]{1,18})",
+    "{slot:int}": r"(?P<slot>[0-9]{1,9})",
 }
+
+# What every route of the lane begins with.
+_BEGINNINGS: Final = ("/api/", "/v2/agents/")
 
 
 def _compiled(route: Route) -> re.Pattern[str]:
@@ -36,14 +41,14 @@ def _compiled(route: Route) -> re.Pattern[str]:
 
 
 class FastLane:
-    """An ASGI layer directly before the app."""
+    """An ASGI layer directly before the app, for its own routes and `more` of other faces."""
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, more: Iterable[Route] = ()) -> None:
         self.app = app
         self._inner: ASGIApp = app
         self._plain: dict[str, Route] = {}
         self._numbered: list[tuple[re.Pattern[str], Route]] = []
-        for route in (*fast.routes, *downloads.routes):
+        for route in (*fast.routes, *downloads.routes, *more):
             if "{" in route.path:
                 self._numbered.append((_compiled(route), route))
             else:
@@ -66,7 +71,7 @@ class FastLane:
 
     def _find(self, scope: Scope) -> tuple[Route, dict[str, str]] | None:
         path: str = scope["path"]
-        if not path.startswith("/api/"):
+        if not path.startswith(_BEGINNINGS):
             return None
         plain = self._plain.get(path)
         if plain is not None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 from pydantic import TypeAdapter
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.infra.db import notices
+from civitas.infra.db.statements import fetch
 from civitas.infra.queue.registry import REGISTRY, wire_name
 from civitas.kit import clock
 from civitas.kit.ids import new_uuid
@@ -20,16 +20,14 @@ from civitas.kit.ids import new_uuid
 MESSAGE_TASK = "civitas.message"
 EVENT_TASK = "civitas.event"
 
-_INSERT = text(
-    """
+_INSERT = """
     INSERT INTO procrastinate.procrastinate_jobs
         (queue_name, task_name, priority, lock, queueing_lock, args, scheduled_at)
     SELECT q.queue, q.task, q.priority, q.lock, q.once, q.args, q.at
-      FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+      FROM jsonb_to_recordset(%(rows)s::jsonb)
            AS q(queue text, task text, priority integer, lock text, once text, args jsonb, at timestamptz)
     ON CONFLICT (queueing_lock) WHERE status = 'todo' DO NOTHING
     """
-)
 
 # What procrastinate's own trigger says; migration 0039 tells why that is silent for what is inserted here.
 _CHANNEL = "procrastinate_queue_v1"
@@ -103,7 +101,7 @@ async def publish(session: AsyncSession, *events: Any) -> None:
 
 async def _insert(session: AsyncSession, rows: list[dict[str, Any]]) -> None:
     await session.flush()
-    await session.execute(_INSERT, {"rows": orjson.dumps(rows).decode()})
+    await fetch(session, _INSERT, {"rows": orjson.dumps(rows).decode()})
     for queue in {row["queue"] for row in rows if row.get("at") is None}:
         # A background process that hears nothing looks by itself every few seconds.
         notices.after_commit(session, f"{_CHANNEL}#{queue}", _INSERTED)

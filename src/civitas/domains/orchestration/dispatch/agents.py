@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from time import monotonic
 from typing import Any, Final
 
 from sqlalchemy import delete, func, insert, select, text, update
@@ -31,6 +32,8 @@ SHOWN: Final = len(PREFIX) + 6
 LONGEST_TOKEN: Final = 200
 LONGEST_NAME: Final = 80
 LONGEST_CAPABILITY: Final = 120
+REMEMBERED_S: Final = 10.0
+MOST_REMEMBERED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +104,42 @@ async def by_token(reads: ReadPool, token: str) -> Known:
         rows = await reads.fetch(_KNOWN, {"hash": "\\x" + digest(token).hex()})
         for id, name, wish in rows:
             return Known(id, name, wire.Wish(wish))
-    raise Unauthorised(
+    raise _not_known()
+
+
+def _not_known() -> Unauthorised:
+    return Unauthorised(
         "This agent token does not exist or was revoked; an operator can make a new one.",
         code="bad_agent_token",
     )
+
+
+class Tokens:
+    """Agents by their tokens, each remembered for a moment: a busy one says something many times a second.
+
+    Whoever was revoked meanwhile can do nothing: it has no claims, gets none, and can neither register nor be heard.
+    When something is refused under a token that was remembered, ask `again`.
+    """
+
+    def __init__(self, reads: ReadPool) -> None:
+        self._reads = reads
+        self._known: dict[str, tuple[float, Known]] = {}
+
+    async def agent(self, token: str) -> Known:
+        """As `by_token`."""
+        found = self._known.get(token)
+        if found is not None and found[0] > monotonic():
+            return found[1]
+        return await self.again(token)
+
+    async def again(self, token: str) -> Known:
+        """The same, looked up now."""
+        self._known.pop(token, None)
+        found = await by_token(self._reads, token)
+        if len(self._known) >= MOST_REMEMBERED:
+            self._known.clear()
+        self._known[token] = (monotonic() + REMEMBERED_S, found)
+        return found
 
 
 async def register(
@@ -112,7 +147,7 @@ async def register(
 ) -> wire.Registered:
     """Replace what the agent said of itself; claims of an earlier life of it go back to the queue.
 
-    Raises Invalid (`wrong_protocol`, `bad_capability`).
+    Raises Invalid (`wrong_protocol`, `bad_capability`), Unauthorised when its token was revoked.
     """
     if said.protocol != PROTOCOL:
         raise Invalid(
@@ -120,9 +155,10 @@ async def register(
         )
     capabilities = _checked(said.capabilities)
     now = clock.now()
-    await session.execute(
+    changed = await count_changed(
+        session,
         update(Agent)
-        .where(Agent.id == agent_id)
+        .where(Agent.id == agent_id, Agent.revoked_at.is_(None))
         .values(
             name=clean_line(said.name) or f"agent {agent_id}",
             capabilities=capabilities,
@@ -131,8 +167,10 @@ async def register(
             hardware=said.hardware,
             registered_at=now,
             seen_at=now,
-        )
+        ),
     )
+    if not changed:
+        raise _not_known()
     await _replace_resources(session, agent_id, said.resources)
     await leases.give_up(session, agent_id=agent_id, reason="the agent began anew")
     return wire.Registered(
@@ -168,14 +206,22 @@ async def _replace_resources(session: AsyncSession, agent_id: int, digests: Sequ
 async def beat(
     session: AsyncSession, agent_id: int, *, said: wire.Heartbeat, settings: AgentRules
 ) -> wire.Beat:
-    """Note that the agent lives, renew the leases that it names, and tell which of them are no longer its own."""
+    """Note that the agent lives, renew the leases that it names, and tell which of them are no longer its own.
+
+    Raises Unauthorised when its token was revoked.
+    """
     wish = await session.scalar(
-        update(Agent).where(Agent.id == agent_id).values(seen_at=clock.now()).returning(Agent.wish)
+        update(Agent)
+        .where(Agent.id == agent_id, Agent.revoked_at.is_(None))
+        .values(seen_at=clock.now())
+        .returning(Agent.wish)
     )
+    if wish is None:
+        raise _not_known()
     if said.resources is not None:
         await _replace_resources(session, agent_id, said.resources)
     kept = await leases.renew(session, agent_id=agent_id, claims=said.claims, settings=settings)
-    return wire.Beat(wish=wire.Wish(wish or "drain"), lost=sorted(set(said.claims) - kept))
+    return wire.Beat(wish=wire.Wish(wish), lost=sorted(set(said.claims) - kept))
 
 
 async def want(session: AsyncSession, actor: Actor, *, agent_id: int, wish: wire.Wish) -> None:
