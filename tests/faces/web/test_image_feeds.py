@@ -12,7 +12,7 @@ from tests.factories.feeds import make_image
 from tests.factories.http import Client
 
 from civitas.domains.gallery import image_tags
-from civitas.domains.gallery.feeds.tables import HiddenThing, Reaction, SeenImages
+from civitas.domains.gallery.feeds.tables import HiddenImage, Reaction, SeenImages
 from civitas.domains.gallery.tables import Image
 from civitas.kit import clock
 
@@ -100,7 +100,7 @@ async def test_hiding_and_undoing(client: Client) -> None:
     await client.submit(f"/images/{image}/hide", what="person")
     assert shown((await client.page("/images")).text) == []
     async with client.house.database.reading() as session:
-        assert (await session.scalars(select(HiddenThing.kind))).all() == []
+        assert (await session.scalars(select(HiddenImage.image_id))).all() == []
 
 
 async def test_automatic_tags_are_said_to_be_and_can_be_taken_away(client: Client) -> None:

@@ -13,7 +13,7 @@ from tests.flows import story
 
 from civitas.domains.accounts.tables import Person
 from civitas.domains.gallery.collections.tables import CollectionItem
-from civitas.domains.gallery.feeds.tables import HiddenThing
+from civitas.domains.gallery.feeds.tables import HiddenImage
 from civitas.domains.gallery.tables import Image, ImageTag
 
 UNDO = re.compile(r'name="(until|token|id)"[^>]*?value="([^"]*)"')
@@ -70,7 +70,7 @@ async def test_hiding_is_taken_back(client: Client) -> None:
     await client.submit("/images/many", do="show", id=[str(other)])
     assert other in cards((await client.page("/images")).text)
     async with client.house.database.reading() as session:
-        assert (await session.scalars(select(HiddenThing.subject_id))).all() == []
+        assert (await session.scalars(select(HiddenImage.image_id))).all() == []
 
 
 async def test_only_ones_own_go_and_only_what_one_took_away_comes_back(client: Client) -> None:

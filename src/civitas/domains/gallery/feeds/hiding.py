@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +16,9 @@ from civitas.domains.gallery import policy
 from civitas.domains.gallery.feeds import looking
 from civitas.domains.gallery.feeds.tables import HiddenImage
 from civitas.domains.gallery.tables import Image, Post
+from civitas.kit import paging
 from civitas.kit.errors import Conflict
+from civitas.kit.paging import Page
 
 MOST: Final = 2000
 
@@ -76,6 +78,33 @@ async def mine(session: AsyncSession, actor: Actor) -> Sequence[Hidden]:
         .limit(MOST)
     )
     return [Hidden(*row) for row in rows]
+
+
+async def page(
+    session: AsyncSession, actor: Actor, *, cursor: str | None = None, limit: int = 50
+) -> Page[Hidden]:
+    """The same page by page. Raises Invalid (`bad_cursor`)."""
+    person = actor.require(Scope.USER_READ)
+    key = tuple_(HiddenImage.created_at, HiddenImage.image_id)
+    query = select(HiddenImage.image_id, HiddenImage.created_at).where(HiddenImage.person_id == person)
+    if cursor:
+        at, last = paging.decode(cursor, datetime, int)
+        query = query.where(key < (datetime.fromisoformat(str(at)), last))
+    query = query.order_by(HiddenImage.created_at.desc(), HiddenImage.image_id.desc()).limit(limit + 1)
+    found = [Hidden(*row) for row in await session.execute(query)]
+    shown = found[:limit]
+    more = len(found) > limit
+    return Page(shown, paging.encode(shown[-1].since, shown[-1].id) if more else None)
+
+
+async def is_hidden(session: AsyncSession, actor: Actor, *, image_id: int) -> bool:
+    """Whether the actor hides this picture."""
+    found = await session.scalar(
+        select(HiddenImage.image_id).where(
+            HiddenImage.person_id == actor.require(Scope.USER_READ), HiddenImage.image_id == image_id
+        )
+    )
+    return found is not None
 
 
 async def _hide(session: AsyncSession, person: int, image_ids: Sequence[int]) -> None:

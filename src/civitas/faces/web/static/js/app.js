@@ -18,5 +18,6 @@ import "./shortcuts.js";
 import "./loading.js";
 import "./live-balance.js";
 import "./comments.js";
+import "./keep-away.js";
 import "./live-notices.js";
 import "./installed.js";
