@@ -97,6 +97,7 @@ async def test_a_lora_comes_with_its_words_over_a_checkpoint_that_fits(client: C
 
 
 async def test_the_cost_is_told_before_and_is_what_is_held(client: Client, maker: Maker) -> None:
+    assert "Choose a model" in (await client.submit("/create/cost", prompt="a red circle")).text
     told = (await client.submit("/create/cost", **form(maker, quantity="2"))).text
     shown = re.search(r'class="buzz-amount[^"]*"[^>]*>.*?([\d,.]+)', told, re.DOTALL)
     made = await client.submit("/create", **form(maker, quantity="2"))

@@ -200,7 +200,8 @@ async def _cost(session: AsyncSession, visitor: Actor, form: Entered) -> tuple[C
         recipe = create_form.recipe_of(form)
         return await cost_of(session, visitor, recipe), None
     except Fault as fault:
-        return None, fault.message
+        # The fields say so themselves when it is confirmed; before that the first of them is enough.
+        return None, next(iter(fault.details.get("fields", {}).values()), fault.message)
 
 
 async def _page(
