@@ -190,7 +190,7 @@ async def test_it_is_cancelled_with_the_buzz_back_marked_and_removed(client: Cli
     assert "It was cancelled." in cancelled.text
     assert cancelled.text.lstrip().startswith("<article")
     assert "turned out mature" not in cancelled.text
-    assert "came back to your wallet" in cancelled.text
+    assert "came back</a> to your wallet" in cancelled.text
     assert await balance() == before
     assert (await client.submit(f"{where}/archive")).status_code == 409
     marked = await client.post(f"{where}/favourite", data={"on": "1"}, headers={"HX-Request": "true"})
