@@ -83,3 +83,23 @@ async def test_what_the_agent_says_comes_first(session: AsyncSession) -> None:
     ended = await make_job(session, KIND, status="failed", completed_at=clock.now())
     assert await estimating.outlooks(session, [ended], rules=RULES) == {}
     assert await estimating.outlooks(session, [], rules=RULES) == {}
+
+
+async def test_several_jobs_are_counted_in_one_walk_and_none_beyond_the_bound(
+    session: AsyncSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = await make_agent(session, KIND, slots=1)
+    await measured(session, agent.id, 1.0)
+    jobs = [await make_job(session, KIND, place=place, complexity=place) for place in (1, 2, 3, 4)]
+    other = await make_job(session, "videoGen/other", place=9)
+    now = clock.now()
+    with clock.held_at(now):
+        found = await estimating.outlooks(session, [*reversed(jobs), other], rules=RULES)
+        assert [found[job].preceding for job in jobs] == [0, 1, 2, 3]
+        assert [found[job].start_at for job in jobs] == [now + timedelta(seconds=n) for n in (0, 1, 3, 6)]
+        assert found[other].preceding == 0
+        monkeypatch.setattr(estimating, "MOST_AHEAD", 2)
+        found = await estimating.outlooks(session, jobs, rules=RULES)
+        # As many as were counted, and their work.
+        assert [found[job].preceding for job in jobs] == [0, 1, 2, 2]
+        assert found[jobs[3]].start_at == now + timedelta(seconds=3)

@@ -86,7 +86,7 @@ async def locked_by_job(session: AsyncSession, job_id: str) -> Kept | None:
     jobs = [_made(Job, row) for row in await fetch(session, _JOBS, (workflow.id,))]
     kept = Kept(workflow, steps, jobs)
     for one in (workflow, *steps, *jobs):
-        kept.before[id(one)] = _values(one)
+        kept.before[id(one)] = dict(one.__dict__)
     return kept
 
 
@@ -123,7 +123,7 @@ def kept_of(
         made[row["workflow_id"]].jobs.append(_read(Job, row))
     for kept in made.values():
         for one in (kept.workflow, *kept.steps, *kept.jobs):
-            kept.before[id(one)] = _values(one)
+            kept.before[id(one)] = dict(one.__dict__)
     return list(made.values())
 
 
@@ -135,9 +135,11 @@ def _read(of: type[T], row: Mapping[str, Any]) -> T:
     return plain(of, **values)
 
 
-def _values(one: Base) -> dict[str, Any]:
-    known = one.__dict__
-    return {column: known[name] for column, name in COLUMNS[type(one)].items()}
+# What is written back of a changed row: column and attribute.
+_WRITTEN: Final = {
+    of: tuple((column, name) for column, name in COLUMNS[of].items() if column == "id" or column not in fixed)
+    for of, fixed in _FIXED.items()
+}
 
 
 async def write_back(session: AsyncSession, all_kept: Sequence[Kept]) -> None:
@@ -155,14 +157,13 @@ async def write_back(session: AsyncSession, all_kept: Sequence[Kept]) -> None:
 def _changed(kept: Kept, rows: Sequence[Base]) -> list[dict[str, Any]]:
     made = []
     for one in rows:
-        before, now = kept.before[id(one)], _values(one)
+        before, now = kept.before[id(one)], one.__dict__
         if now != before:
-            kept.before[id(one)] = now
+            kept.before[id(one)] = dict(now)
             made.append(
                 {
-                    name: None if name in _LARGE and value is before[name] else value
-                    for name, value in now.items()
-                    if name == "id" or name not in _FIXED[type(one)]
+                    column: None if column in _LARGE and now[name] is before[name] else now[name]
+                    for column, name in _WRITTEN[type(one)]
                 }
             )
     return made

@@ -101,7 +101,7 @@ def _validator(of: str, name: str) -> Validator:
 
 def _checked(validator: Validator, given: Any, at: str) -> Checked:
     found = Checked(copy.deepcopy(given))
-    for error in validator.iter_errors(found.value):
+    for error in _within(validator, found.value, validator.schema):
         path = path_of(error.absolute_path, at)
         if isinstance(error.cause, _Field):
             path = f"{path}.{error.cause}" if path else str(error.cause)
@@ -163,6 +163,26 @@ def _told(error: ValidationError) -> str:
     return said[str(rule)]() if str(rule) in said else error.message
 
 
+def _within(
+    validator: Validator, instance: Any, schema: Schema | bool, path: str | int | None = None
+) -> Iterator[ValidationError]:
+    """What is wrong with a part, as `Validator.descend` says it, which would make a validator for each of them."""
+    if not isinstance(schema, dict):
+        yield from validator.descend(instance, schema, path=path)
+        return
+    if is_reference(instance):
+        return
+    for name, limit in schema.items():
+        rule = _RULES.get(name)
+        if rule is None:
+            continue
+        for error in rule(validator, limit, instance, schema) or ():
+            error._set(validator=name, validator_value=limit, instance=instance, schema=schema)
+            if path is not None:
+                error.path.appendleft(path)
+            yield error
+
+
 # The rules of our own. An error's path ends at the object, so the field's name goes beside it.
 
 
@@ -216,7 +236,15 @@ def _properties(
             continue
         if "enum" in one and isinstance(value, str) and value not in one["enum"]:
             instance[name] = next((known for known in one["enum"] if known.lower() == value.lower()), value)
-        yield from validator.descend(instance[name], one, path=name)
+        yield from _within(validator, instance[name], one, name)
+
+
+def _items(
+    validator: Validator, items: Schema | bool, instance: Any, schema: Schema
+) -> Iterator[ValidationError]:
+    if isinstance(instance, list):
+        for place, one in enumerate(instance):
+            yield from _within(validator, one, items, place)
 
 
 def _additional(
@@ -230,7 +258,7 @@ def _additional(
             del instance[name]
             yield _of_field("There is no such field.", name)
         else:
-            yield from validator.descend(instance[name], allowed, path=name)
+            yield from _within(validator, instance[name], allowed, name)
 
 
 def _discriminator(
@@ -244,7 +272,7 @@ def _discriminator(
     if value is None and (chosen := _chosen(validator, name, mapping, instance)) is not None:
         instance[name] = value = chosen
     if isinstance(value, str) and value in mapping:
-        yield from validator.descend(instance, mapping[value])
+        yield from _within(validator, instance, mapping[value])
     elif value is None:
         yield _of_field(f"This field is required; it is one of {', '.join(mapping)}.", name)
     else:
@@ -262,7 +290,7 @@ def _chosen(
     fitting = []
     for value, schema in mapping.items():
         tried = copy.deepcopy(instance) | {name: value}
-        if not any(True for _ in validator.descend(tried, schema)):
+        if not any(True for _ in _within(validator, tried, schema)):
             fitting.append(value)
     if name in _NOT_GUESSED and len(fitting) > 1:
         return None
@@ -282,13 +310,12 @@ def _around(rule: Callable[..., Any]) -> Callable[..., Iterator[ValidationError]
 _OWN: Final = {
     "required": _required,
     "properties": _properties,
+    "items": _items,
     "additionalProperties": _additional,
     "discriminator": _discriminator,
 }
-_CHECKER: Final = extend(
-    Draft202012Validator,
-    {name: _around(rule) for name, rule in {**Draft202012Validator.VALIDATORS, **_OWN}.items()},
-)
+_RULES: Final = dict[str, Callable[..., Any]](Draft202012Validator.VALIDATORS) | _OWN
+_CHECKER: Final = extend(Draft202012Validator, {name: _around(rule) for name, rule in _RULES.items()})
 
 _FORMATS: Final = FormatChecker(formats=())
 _FORMAT_NAMES: Final = {
