@@ -48,6 +48,10 @@ class DemoPost:
 
 POSTS: Final = (
     DemoPost(
+        "pavel_demo", "Tiles for a small game", "Made on a laptop without a graphics card, by the model that comes along.",
+        ("game", "pattern"), "tessera", (DemoShot(packed="tessera-1.png"), DemoShot(packed="tessera-3.png")),
+    ),
+    DemoPost(
         "ines_demo", "Lanterns for the kitchen wall", "Three evenings with **Paper Lantern**, to be printed on A3.",
         ("night", "print"), "lantern",
         (
@@ -61,11 +65,7 @@ POSTS: Final = (
     DemoPost(
         "yuki_demo", "One more sky", "A remix of a picture by ines_demo, with more stars.", ("sky",), "lantern",
         (DemoShot("lanterns", "orchid", 911, "paper lanterns over a still lake at night, reflections, many stars",
-                  remix=(0, 0)),),
-    ),
-    DemoPost(
-        "pavel_demo", "Tiles for a small game", "Made on a laptop without a graphics card, by the model that comes along.",
-        ("game", "pattern"), "tessera", (DemoShot(packed="tessera-1.png"), DemoShot(packed="tessera-3.png")),
+                  remix=(1, 0)),),
     ),
 )  # fmt: skip
 
