@@ -237,7 +237,6 @@ async def _personal(
     reads: ReadPool, made: Conditions, actor: Actor, person_id: int, wanted: FeedFilter, shelf: Shelf
 ) -> None:
     wishes = await wishes_of(reads, person_id, themes=actor.themes, followed=wanted.followed)
-    # One's own pictures are shown whatever one hides.
     hidden = [*map(terms.tag, wishes.tags), *map(terms.model, wishes.models)]
     if wishes.people:
         made.add("l.person_id <> ALL({})", list(wishes.people), "bigint[]")
