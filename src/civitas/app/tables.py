@@ -28,6 +28,7 @@ from civitas.domains.gallery import tables as _gallery
 from civitas.domains.gallery.collections import tables as _collections
 from civitas.domains.gallery.feeds import tables as _feeds
 from civitas.domains.gallery.home import tables as _home
+from civitas.domains.gallery.placements import tables as _placements
 from civitas.domains.orchestration import agent_tables as _agents
 from civitas.domains.orchestration import callback_tables as _callbacks
 from civitas.domains.orchestration import media_tables as _media
@@ -70,6 +71,7 @@ _ROOMS = (
     _gallery,
     _collections,
     _home,
+    _placements,
     _articles,
     _chat,
     _announcements,

@@ -184,3 +184,39 @@ class VersionsShown:
     post_id: int
     person_id: int
     shown: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementOffered:
+    """Somebody offers to place a thing (`sticker`, `remix`) on a picture; its owner may answer."""
+
+    placement_id: int
+    surface: str
+    image_id: int
+    owner_id: int
+    placer_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementApproved:
+    """A thing is on a picture now; not `by_owner` where everything is taken at once."""
+
+    placement_id: int
+    surface: str
+    image_id: int
+    owner_id: int
+    placer_id: int
+    by_owner: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementEnded:
+    """A placement was declined, was not answered in time, or was taken away (`by` owner, placer, staff or site)."""
+
+    placement_id: int
+    surface: str
+    image_id: int
+    owner_id: int
+    placer_id: int
+    status: str
+    by: str

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from civitas.domains.buzz.economy.generation_rules import Generation
+from civitas.domains.buzz.economy.placement_rules import Placements
 from civitas.domains.buzz.economy.programme_rules import Programme, Score
 from civitas.domains.buzz.economy.rule_types import UNLIMITED as UNLIMITED
 from civitas.domains.buzz.economy.rule_types import Buzz, Cents, Limit, Multiplier, Rules, Share
@@ -277,6 +278,7 @@ class Economy(Rules):
     programme: Programme
     score: Score
     shop: Shop
+    placements: Placements
     prices: Mapping[str, Buzz]
     generation: Generation
 
@@ -291,11 +293,16 @@ class Economy(Rules):
             *self.programme.tiers, *self.programme.caps, *self.blobs, *self.paid_access.price_caps, *self.referrals.tokens,
             *self.licence_fee.checkpoint_caps, *self.licence_fee.other_caps,
             *(offer.tier for offer in self.referrals.shop), *self.generation.queue.weights,
+            *(tier for cap in self.placements.caps for tier in cap.most),
         }  # fmt: skip
         if named - known:
             raise ValueError(f"there is no tier {', '.join(sorted(named - known))}")
         if "free" not in self.blobs:
             raise ValueError("blobs needs what the tier free may keep")
+        for colour, facts in self.colours.items():
+            # Otherwise what was given away for nothing would come back as something that can be banked.
+            if "placements" in facts.pays_for and not facts.purchasable:
+                raise ValueError(f"{colour.value} cannot be bought, so it cannot pay for placements")
         for domain, order in self.spend_order.items():
             if not order or len(set(order)) != len(order) or Currency.CASH in order:
                 raise ValueError(f"spend order {domain} must name colours, each once")

@@ -25,6 +25,7 @@ class Cosmetic(Base):
         ),
         CheckConstraint("source IN ('Trophy', 'Purchase', 'Event', 'Membership', 'Claim')", name="source"),
         CheckConstraint("(type = 'NamePlate') = (plate IS NOT NULL)", name="plate"),
+        CheckConstraint("placement_share BETWEEN 0 AND 100", name="placement_share"),
         Index("ix_cosmetics_creator_id", "creator_id", "id", postgresql_where=text("creator_id IS NOT NULL")),
         Index("ix_cosmetics_claim", "claim_ends_at", postgresql_where=text("source = 'Claim'")),
         Index("uq_cosmetics_key", "key", unique=True, postgresql_where=text("key IS NOT NULL")),
@@ -40,6 +41,8 @@ class Cosmetic(Base):
     artwork_key: Mapped[str | None]
     artwork_hash: Mapped[int | None]
     plate: Mapped[str | None]
+    # Of stickers: the hundredths of a placement's price that its creator asks for.
+    placement_share: Mapped[int] = mapped_column(server_default=text("0"))
     creator_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     claim_starts_at: Mapped[datetime | None]
     claim_ends_at: Mapped[datetime | None]
