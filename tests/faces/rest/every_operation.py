@@ -41,6 +41,7 @@ from civitas.domains.blobs import references
 from civitas.domains.buzz.buying.codes import CodeKey, read
 from civitas.domains.buzz.buying.tables import Purchase, RedeemCode
 from civitas.domains.buzz.earning.tables import ReferralReward
+from civitas.domains.buzz.ledger import holds
 from civitas.domains.buzz.ledger.posting import Entry, post, transfer
 from civitas.domains.buzz.memberships.tables import MembershipOrder
 from civitas.domains.buzz.shop import cosmetics
@@ -67,6 +68,10 @@ from civitas.domains.community.searches.addresses import Place
 from civitas.domains.gallery.collections import filling
 from civitas.domains.gallery.collections.tables import CollectionItem
 from civitas.domains.gallery.collections.types import ReadBy
+from civitas.domains.gallery.placements import spaces
+from civitas.domains.gallery.placements.spaces import Setting
+from civitas.domains.gallery.placements.tables import Placement
+from civitas.domains.gallery.placements.types import Openness, SpaceKind, Surface
 from civitas.domains.gallery.tables import Image, ImageResource, Post
 from civitas.domains.studio import presets, snippets
 from civitas.domains.studio.made import GENERATED
@@ -84,12 +89,13 @@ OPEN_TO_ALL = {
     "downloadModelVersion", "describeModelVersionDownload", "purchaseVersionAccess", "donateToVersion", "redeemCode",
     "buyShopItem", "followCollection", "voteForEntry", "withdrawVote", "voteImageTag",
     "writeComment",
-    "reviewVersion", "dismissAnnouncement", "react", "hideImage", "hideTag", "generate", "estimateGeneration",
+    "reviewVersion", "dismissAnnouncement", "react",
+    "quotePlacement", "offerPlacement", "hideImage", "hideTag", "generate", "estimateGeneration",
 }  # fmt: skip
 # What nobody but staff may do, whoever owns the thing.
 STAFF_ONLY = {"listWaitingShopItems", "reviewShopItem", "takeDownShopItem", "getCommentHistory"}
 # What one may not do with one's own thing.
-NOT_ONES_OWN = {"buyShopItem", "reviewVersion"}
+NOT_ONES_OWN = {"buyShopItem", "reviewVersion", "quotePlacement", "offerPlacement"}
 # What the owner's model is not good for: it is no workflow and no checkpoint.
 UNFIT = {"getGraph", "estimateGraph", "runGraph", "generate", "estimateGeneration"}
 # Taking back a wish of one's own, or a line of one's own history, that may not be there changes and tells nothing.
@@ -208,6 +214,7 @@ class Owned:
     review: int
     device: int
     search: int
+    placement: int
 
     def path_value(self, operation: Operation, name: str) -> str:
         """What stands for this name in the path; a KeyError asks whoever adds a route to say what its name means."""
@@ -228,6 +235,7 @@ class Owned:
             "collection_id": self.collection, "collection_item_id": self.collection_item, "entity_id": self.image,
             "generation_id": self.made, "blob_id": self.output,
             "comment_id": self.comment, "review_id": self.review, "device_id": self.device, "search_id": self.search,
+            "placement_id": self.placement,
             "kind": "model", "subject_id": self.model,
         }  # fmt: skip
         if operation.name == "takeBackChatMessage":
@@ -331,6 +339,10 @@ class Owned:
             "renamePushDevice": {"name": "A phone"},
             "saveSearch": {"name": "Boats", "place": "images", "filters": {"tag": ["boat"]}},
             "changeSavedSearch": {"notify": True},
+            "offerPlacement": {"sticker": "heart"},
+            "setMyPlacementSpace": {"sticker": {"mode": "auto", "price": 20}},
+            "setPostPlacementSpace": {"remix": {"mode": "review"}},
+            "setImagePlacementSpace": {"sticker": {"mode": "off"}},
         }
         if operation.name in known:
             return known[operation.name]
@@ -404,6 +416,26 @@ async def make_earnings(session: AsyncSession, person: int) -> None:
         )
     )  # fmt: skip
     await session.flush()
+
+
+async def _offered_to(session: AsyncSession, person: int, placer: int, image: int) -> int:
+    """An offer that waits for the owner of a picture, and spaces that are open."""
+    wanted = dict.fromkeys(Surface, Setting(Openness.REVIEW, 40))
+    await spaces.arrange(session, actor_for(person), kind=SpaceKind.USER, subject_id=person, wanted=wanted)
+    await give_buzz(session, placer, 100)
+    made = Placement(
+        key=f"placement:{placer}:owned", surface="sticker", image_id=image, owner_id=person, placer_id=placer,
+        sticker="star", hold_id=0, colour="yellow", price=40, decline_fee=12, platform_part=12, seller_part=0,
+        expires_at=clock.now() + timedelta(days=2), status="pending", reason=SECRET,
+    )  # fmt: skip
+    held = await holds.reserve(
+        session, key=made.key, person_id=placer, colours=(Currency.YELLOW,), total=40,
+        type=EntryType.PURCHASE, expires_at=clock.now() + timedelta(days=3),
+    )  # fmt: skip
+    made.hold_id = held.id
+    session.add(made)
+    await session.flush()
+    return made.id
 
 
 async def make_owned(client: Client, *, public: bool) -> Owned:
@@ -538,6 +570,7 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
         search = await keeping.save(
             session, actor_for(person), name=SECRET, place=Place.MODELS, pairs=[("tag", "boat")]
         )
+        placement = await _offered_to(session, person, other, image.id)
         return Owned(
             person,
             model,
@@ -578,4 +611,5 @@ async def make_owned(client: Client, *, public: bool) -> Owned:
             review.id,
             device,
             search.id,
+            placement,
         )

@@ -36,6 +36,7 @@ KEPT = {
     "api_keys": "person_id = {person}", "lineage_links": "child_id = {version}", "downloads": "person_id = {person}",
     "people": "id = {person}", "buzz_purchases": "person_id = {person}", "version_previews": "version_id = {version}",
     "collections": "person_id = {person}", "collection_items": "person_id = {person}",
+    "placements": "owner_id = {person}", "placement_spaces": "person_id = {person}",
 }  # fmt: skip
 REFUSALS = {401, 403, 404}
 

@@ -18,10 +18,11 @@ from civitas.domains.gallery.feeds.looking import Looked
 from civitas.faces.http.links import base_url
 from civitas.faces.http.state import state_of
 from civitas.faces.http.units import Reading
-from civitas.faces.web import image_filters, picture_panels, pictures, structured
+from civitas.faces.web import image_filters, picture_panels, pictures, placed, structured
 from civitas.faces.web.image_filters import FeedQuery
 from civitas.faces.web.picture_panels import PostPicture
 from civitas.faces.web.pictures import avatar_url
+from civitas.faces.web.placed import Placed
 from civitas.faces.web.props import Creator
 from civitas.faces.web.reaction_bars import ReactionBar, bar_of
 from civitas.faces.web.templating import render
@@ -63,6 +64,8 @@ class Viewing:
     json_ld: Markup
     listed: bool
     mature: bool
+    placed: Placed
+    stickers_off: bool
 
 
 @router.get("/images/{image_id:int}")
@@ -78,6 +81,7 @@ async def show(request: Request, actor: Visitor, session: Reading, image_id: Ima
     mature = bool(found.image.nsfw_level & ~3)
     before, after = await _neighbours(request, actor, query, image_id)
     canonical = f"{base}/images/{image_id}"
+    public = found.post.published_at is not None and found.post.published_at <= clock.now()
     context = Viewing(
         image_id=image_id,
         title=shown.picture.alt[:90] if not shown.picture.alt.startswith("Picture 1") else "Picture",
@@ -96,6 +100,10 @@ async def show(request: Request, actor: Visitor, session: Reading, image_id: Ima
         json_ld=_structured(found, shown, canonical, base),
         listed=found.listed and not mature,
         mature=mature,
+        placed=await placed.on_picture(
+            session, actor, image=found.image, post_id=found.post.id, public=public, eyes=eyes
+        ),
+        stickers_off=request.query_params.get("stickers") == "off",
     )
     headers = {} if context.listed else {"X-Robots-Tag": "noindex"}
     return render(request, "images/viewer.html", context, headers=headers)

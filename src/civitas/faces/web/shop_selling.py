@@ -269,6 +269,7 @@ async def _submission(request: Request, form: Entered) -> Submission:
         quantity=_number(form.get("quantity")),
         plate=form.get("plate") or None if plated else None,
         artwork=await artwork.keep(state_of(request), body) if body and not plated else None,
+        placement_share=(_number(form.get("placement_share")) or 0) if kind == CosmeticType.STICKER else 0,
         starts_at=_moment(form.get("starts_at")),
         ends_at=_moment(form.get("ends_at")),
     )

@@ -51,6 +51,8 @@ class Submission:
     quantity: int | None = None
     plate: str | None = None
     artwork: Artwork | None = None
+    # Of stickers: the hundredths that their creator gets of the price of each placement.
+    placement_share: int = 0
     starts_at: datetime | None = None
     ends_at: datetime | None = None
 
@@ -101,6 +103,7 @@ async def _add(
         artwork_key=item.artwork.key if item.artwork else None,
         artwork_hash=item.artwork.hash if item.artwork else None,
         plate=item.plate,
+        placement_share=item.placement_share,
         creator_id=seller,
         created_at=now,
     )
@@ -134,6 +137,11 @@ def _checked(item: Submission) -> tuple[str, str]:
         wrong["artwork"] = "Add a picture."
     if item.type is not CosmeticType.NAME_PLATE and item.plate is not None:
         wrong["plate"] = "Only name plates have one."
+    most_share = int(economy.current().placements.most_seller_share * 100)
+    if not 0 <= item.placement_share <= most_share:
+        wrong["placement_share"] = f"From 0 to {most_share} percent."
+    if item.placement_share and item.type is not CosmeticType.STICKER:
+        wrong["placement_share"] = "Only stickers are placed on pictures."
     if item.quantity is not None and not 1 <= item.quantity <= 1_000_000:
         wrong["quantity"] = "From 1 to a million, or nothing for no limit."
     if item.starts_at and item.ends_at and item.ends_at <= item.starts_at:

@@ -14,6 +14,7 @@ from civitas.domains.community.notifications import (
     facts,
     gathered_facts,
     money_facts,
+    placement_facts,
     staff_facts,
 )
 from civitas.domains.community.notifications.facts import Told
@@ -42,6 +43,9 @@ READS: Final[Mapping[type, Reading]] = {
     gallery.CollectionItemsSubmitted: gathered_facts.items_submitted,
     gallery.CollectionItemReviewed: gathered_facts.item_reviewed,
     gallery.ContestEnded: gathered_facts.contest_ended,
+    gallery.PlacementOffered: placement_facts.offered,
+    gallery.PlacementApproved: placement_facts.approved,
+    gallery.PlacementEnded: placement_facts.ended,
     gallery.PostPublished: facts.post_published,
     gallery.ImageFailed: staff_facts.image_failed,
     catalog.ModelPublished: facts.model_published,

@@ -121,7 +121,8 @@ async def _open(
     space = (await spaces.of_image(session, image_id=image_id, post_id=found.post.id, owner_id=owner_id))[
         surface
     ]
-    if space.mode is Openness.OFF or status != "active":
+    moves = surface is Surface.STICKER and found.image.kind != "image"
+    if space.mode is Openness.OFF or status != "active" or moves:
         raise Conflict("Nothing of this kind can be placed here.", code="no_space")
     return found, space.mode, spaces.asked(space, await spaces.cap_of(session, owner_id))
 

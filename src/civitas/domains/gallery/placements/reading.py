@@ -37,7 +37,7 @@ class Shown:
     @property
     def spot(self) -> Spot:
         """Where a sticker is."""
-        return Spot(self.row.x, self.row.y, self.row.scale, self.row.rotation)
+        return spot_of(self.row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,11 @@ class Offer:
     artwork_key: str | None
     image: Image | None
     remix: Image | None
+
+
+def spot_of(row: Placement) -> Spot:
+    """Where a placement's sticker is."""
+    return Spot(row.x, row.y, row.scale, row.rotation)
 
 
 async def on_image(session: AsyncSession, actor: Actor, *, image: Image) -> list[Shown]:
