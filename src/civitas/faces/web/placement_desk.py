@@ -114,7 +114,7 @@ async def desk(
 ) -> Response:
     """Offers to one, or by one, the newest first."""
     found = await reading.listed(session, member, way=way, status=status, cursor=cursor)
-    eyes = await eyes_of(request, member)
+    eyes = eyes_of(member)
     lines = []
     for one in found.items:
         image, row = one.image, one.row

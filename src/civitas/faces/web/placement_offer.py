@@ -91,7 +91,7 @@ async def show(
     surface: Annotated[Surface, Query(alias="what")] = Surface.STICKER,
 ) -> Response:
     """The form."""
-    eyes = await eyes_of(request, member)
+    eyes = eyes_of(member)
     page = await _page(session, member, image_id, surface, Entered(), eyes)
     return render(request, "placements/offer.html", page)
 
@@ -117,7 +117,7 @@ async def offer(request: Request, member: Member, image_id: ImageId) -> Response
     except (Invalid, Conflict, InsufficientFunds, WalletFrozen) as fault:
         if fault.code == "no_space":
             raise
-        eyes = await eyes_of(request, member)
+        eyes = eyes_of(member)
         async with database.reading() as session:
             page = await _page(session, member, image_id, surface, form.failed(fault), eyes)
         return render(request, "placements/offer.html", page, status=forms.status_of(fault))

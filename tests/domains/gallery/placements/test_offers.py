@@ -17,6 +17,7 @@ from civitas.domains.accounts.types import Role
 from civitas.domains.buzz.errors import InsufficientFunds
 from civitas.domains.buzz.ledger import auditing, posting
 from civitas.domains.buzz.types import Currency, Purpose, house
+from civitas.domains.gallery.feeds import hiding
 from civitas.domains.gallery.placements import answering, ending, offering, reading, spaces
 from civitas.domains.gallery.placements.spaces import Setting
 from civitas.domains.gallery.placements.types import Openness, SpaceKind, Spot, Status, Sticker, Surface
@@ -245,6 +246,9 @@ async def test_a_remix_that_grows_mature_is_shown_to_nobody_who_did_not_ask(sess
     await session.execute(update(Image).where(Image.id == remix).values(nsfw_level=8))
     assert await reading.on_image(session, careful, image=image) == []
     assert len(await reading.on_image(session, adult, image=image)) == 1
+    await hiding.hide_image(session, adult, image_id=remix)
+    assert await reading.on_image(session, adult, image=image) == []
+    await hiding.show_image(session, adult, image_id=remix)
     await session.execute(update(Image).where(Image.id == remix).values(nsfw_level=16))
     assert await reading.on_image(session, adult, image=image) == []
 

@@ -14,6 +14,7 @@ from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.buzz.shop.tables import Cosmetic
 from civitas.domains.gallery import policy
+from civitas.domains.gallery.feeds.tables import HiddenImage
 from civitas.domains.gallery.placements import answering
 from civitas.domains.gallery.placements.tables import Placement
 from civitas.domains.gallery.placements.types import STICKERS, Spot, Status, Surface
@@ -61,8 +62,8 @@ def spot_of(row: Placement) -> Spot:
 async def on_image(session: AsyncSession, actor: Actor, *, image: Image) -> list[Shown]:
     """What is placed on a picture that the viewer sees, the oldest first: one statement, two for a member.
 
-    Nothing by people whom the viewer hides or is apart from, by banned ones, and no remix of a level that the viewer
-    did not ask for.
+    Nothing by people whom the viewer hides or is apart from, by banned ones, and no remix that the viewer hides or of a
+    level that they did not ask for.
     """
     seen = and_(
         policy.visible_to(actor),
@@ -70,6 +71,8 @@ async def on_image(session: AsyncSession, actor: Actor, *, image: Image) -> list
         Image.nsfw_level <= image.nsfw_level,
         policy.posts_visible_to(actor),
     )
+    if actor.id is not None:
+        seen = and_(seen, Image.id.not_in(_hidden_by(actor.id)))
     query = (
         select(Placement, Person.username, Cosmetic.name, Cosmetic.artwork_key, Image)
         .join(Person, and_(Person.id == Placement.placer_id, Person.status == "active"))
@@ -184,6 +187,10 @@ async def _pictures(session: AsyncSession, actor: Actor, ids: set[int]) -> dict[
         )
     )
     return {one.id: one for one in found}
+
+
+def _hidden_by(person_id: int) -> Select[int]:
+    return select(HiddenImage.image_id).where(HiddenImage.person_id == person_id)
 
 
 def _name(row: Placement, cosmetic: str | None) -> str:
