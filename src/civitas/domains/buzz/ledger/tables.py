@@ -6,7 +6,7 @@ import datetime as dt
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Computed, Date, ForeignKey, Index, LargeBinary, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from civitas.infra.db.base import Base, BigId, CreatedAt
@@ -28,9 +28,8 @@ class LedgerAccount(Base):
 
     id: Mapped[BigId]
     owner_id: Mapped[int] = mapped_column(server_default=text("0"))
-    person_id: Mapped[int | None] = mapped_column(
-        ForeignKey("people.id"), Computed("NULLIF(owner_id, 0)", persisted=True)
-    )
+    # The owner, unless that is the house; put down by trigger when the account is made.
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("people.id"))
     purpose: Mapped[str]
     currency: Mapped[str]
     guarded: Mapped[bool]
@@ -126,7 +125,11 @@ class KeySpend(Base):
 
 
 class Hold(Base):
-    """Buzz set aside for something under way. It lies in the person's `held` accounts until it ends."""
+    """Buzz set aside for something under way. It lies in the person's `held` accounts until it ends.
+
+    Written by the function that writes its entry and looks up its person's accounts, which are never removed: foreign
+    keys would only lock and so rewrite the rows of both.
+    """
 
     __tablename__ = "buzz_holds"
     __table_args__ = (
@@ -138,8 +141,8 @@ class Hold(Base):
 
     id: Mapped[BigId]
     key: Mapped[str] = mapped_column(unique=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("people.id"))
-    entry_id: Mapped[int] = mapped_column(ForeignKey("buzz_entries.id"))
+    person_id: Mapped[int]
+    entry_id: Mapped[int]
     type: Mapped[str]
     description: Mapped[str] = mapped_column(server_default=text("''"))
     subject_kind: Mapped[str | None]
