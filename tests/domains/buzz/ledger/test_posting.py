@@ -159,12 +159,25 @@ async def test_what_does_not_balance_is_refused(session: AsyncSession, legs: tup
         "UPDATE buzz_accounts SET balance = balance + 1",
         "UPDATE buzz_accounts SET owner_id = 0",
         "UPDATE buzz_accounts SET guarded = false",
+        "UPDATE buzz_accounts SET person_id = NULL",
+        "INSERT INTO buzz_accounts (owner_id, purpose, currency, guarded) VALUES (-5, 'wallet', 'blue', true)",
+        "INSERT INTO buzz_postings (entry_id, account_id, currency, amount)"
+        " SELECT e.id, a.id, a.currency, CASE a.purpose WHEN 'burn' THEN 5 ELSE -31 END"
+        " FROM buzz_entries e, buzz_accounts a WHERE a.purpose IN ('burn', 'wallet') AND e.key = 'c'",
+        "INSERT INTO buzz_postings (entry_id, account_id, currency, amount)"
+        " SELECT -9, a.id, a.currency, CASE a.purpose WHEN 'burn' THEN 5 ELSE -5 END"
+        " FROM buzz_accounts a WHERE a.purpose IN ('burn', 'wallet')",
+        "INSERT INTO buzz_postings (entry_id, account_id, currency, amount)"
+        " SELECT nextval('buzz_entries_id_seq'), a.id, a.currency, -30 FROM buzz_accounts a WHERE a.purpose = 'wallet'",
+        "INSERT INTO buzz_postings (entry_id, account_id, currency, amount)"
+        " SELECT e.id, i, 'blue', x FROM buzz_accounts a, buzz_entries e,"
+        " LATERAL (VALUES (a.id, -5), (a.id + 1000, 5)) AS g(i, x) WHERE a.purpose = 'wallet' AND e.key = 'c'",
         "INSERT INTO buzz_accounts (owner_id, purpose, currency, guarded) VALUES (0, 'pool', 'cash', false)",
         "INSERT INTO buzz_accounts (owner_id, purpose, currency, guarded) VALUES (0, 'mint', 'red', false)",
         "INSERT INTO buzz_accounts (owner_id, purpose, currency, guarded) VALUES (0, 'mint:a b', 'blue', false)",
         "INSERT INTO buzz_postings (entry_id, account_id, currency, amount)"
         " SELECT e.id, a.id, 'green', CASE a.purpose WHEN 'burn' THEN 5 ELSE -5 END"
-        " FROM buzz_entries e, buzz_accounts a WHERE a.purpose IN ('burn', 'mint') AND e.key = 'b'",
+        " FROM buzz_entries e, buzz_accounts a WHERE a.purpose IN ('burn', 'mint') AND e.key = 'c'",
         "INSERT INTO buzz_postings (entry_id, account_id, currency, amount)"
         " SELECT n, a.id, a.currency, CASE a.purpose WHEN 'burn' THEN 5 ELSE -5 END"
         " FROM buzz_accounts a, generate_series(-9, -8) n WHERE a.purpose IN ('burn', 'mint')",
@@ -190,6 +203,10 @@ async def test_the_database_itself_refuses(session: AsyncSession, statement: str
     await give(session, ana, BLUE, 30)
     await posting.post(
         session, Entry("b", EntryType.FEE, transfer(wallet(ana, BLUE), house(Purpose.BURN, BLUE), 1))
+    )
+    # An entry without postings, which those of a statement may name.
+    await session.execute(
+        text("INSERT INTO buzz_entries (key, type, fingerprint) VALUES ('c', 'fee', sha256('c'))")
     )
     with pytest.raises(DBAPIError):
         async with session.begin_nested():

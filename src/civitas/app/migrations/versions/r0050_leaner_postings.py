@@ -15,6 +15,7 @@ depends_on = None
 RULES = Path(__file__).with_suffix(".sql")
 FUNCTIONS = (
     ("r0044_postings_by_set.sql", "buzz_apply_postings"),
+    ("r0007_buzz_ledger.sql", "buzz_post"),
     ("r0007_buzz_ledger.sql", "buzz_reserve"),
     ("r0007_buzz_ledger.sql", "buzz_capture"),
 )

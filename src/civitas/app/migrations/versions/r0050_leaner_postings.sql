@@ -68,9 +68,13 @@ BEGIN
         RETURN NULL;
     END IF;
     IF done IS NULL THEN
-        SELECT NOT EXISTS (SELECT FROM unnest(currencies, amounts) AS g(c, x) GROUP BY c HAVING sum(x) <> 0),
+        -- Of a currency that is none of these there is no account, which is found out below.
+        SELECT coalesce(sum(amount) FILTER (WHERE currency = 'blue'), 0) = 0
+               AND coalesce(sum(amount) FILTER (WHERE currency = 'green'), 0) = 0
+               AND coalesce(sum(amount) FILTER (WHERE currency = 'yellow'), 0) = 0
+               AND coalesce(sum(amount) FILTER (WHERE currency = 'cash'), 0) = 0,
                EXISTS (SELECT FROM buzz_entries e WHERE e.id = entries[1])
-          INTO balanced, known;
+          INTO balanced, known FROM added;
         IF NOT balanced THEN
             RAISE EXCEPTION 'entry % does not sum to zero', entries[1] USING ERRCODE = 'check_violation';
         ELSIF NOT known THEN
@@ -96,6 +100,142 @@ BEGIN
         RAISE EXCEPTION 'an account is not there, or holds another currency' USING ERRCODE = 'foreign_key_violation';
     END IF;
     RETURN NULL;
+END $$;
+
+-- One entry. Given legs are posted as they are, one for an account. With a payer, `p_total` is also taken from the
+-- payer's purses in the order of `p_colours`, each colour arriving as itself at the payee. All locks are taken in the
+-- order of account ids.
+-- status: posted | replayed | other_body | short | frozen. `colours` and `parts` say what was taken of which purse;
+-- with `short`, `missing` is what lacks.
+CREATE OR REPLACE FUNCTION buzz_post(
+    p_key text, p_type text, p_fingerprint bytea, p_description text, p_details jsonb,
+    p_subject_kind text, p_subject_id bigint, p_actor bigint, p_reverses bigint, p_at timestamptz,
+    p_owners bigint[], p_purposes text[], p_currencies text[], p_amounts bigint[],
+    p_payer bigint, p_from text, p_colours text[], p_total bigint, p_payee bigint, p_to text, p_forced boolean,
+    OUT status text, OUT entry_id bigint, OUT colours text[], OUT parts bigint[], OUT missing bigint
+) LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off AS $$
+DECLARE
+    ids bigint[];
+    leg_currencies text[] := p_currencies;
+    amounts bigint[] := p_amounts;
+    moved bigint[];
+    purses bigint[];
+    targets bigint[];
+    held bigint[];
+    has bigint[];
+    frozen boolean;
+    known bytea;
+    rest bigint;
+    part bigint;
+BEGIN
+    IF cardinality(p_owners) > 0 THEN
+        SELECT array_agg(a.id ORDER BY n) INTO ids
+          FROM unnest(p_owners, p_purposes, p_currencies) WITH ORDINALITY AS l(o, p, c, n)
+          LEFT JOIN buzz_accounts a ON a.owner_id = o AND a.purpose = p AND a.currency = c;
+        IF array_position(ids, NULL) IS NOT NULL THEN
+            ids := buzz_accounts_of(p_owners, p_purposes, p_currencies);
+        END IF;
+    END IF;
+    IF p_payer IS NOT NULL THEN
+        SELECT array_agg(f.id ORDER BY n), array_agg(t.id ORDER BY n) INTO purses, targets
+          FROM unnest(p_colours) WITH ORDINALITY AS g(c, n)
+          LEFT JOIN buzz_accounts f ON f.owner_id = p_payer AND f.purpose = p_from AND f.currency = c
+          LEFT JOIN buzz_accounts t ON t.owner_id = p_payee AND t.purpose = p_to AND t.currency = c;
+        IF array_position(purses || targets, NULL) IS NOT NULL THEN
+            purses := buzz_accounts_of(array_fill(p_payer, ARRAY[cardinality(p_colours)]),
+                                       array_fill(p_from, ARRAY[cardinality(p_colours)]), p_colours);
+            targets := buzz_accounts_of(array_fill(p_payee, ARRAY[cardinality(p_colours)]),
+                                        array_fill(p_to, ARRAY[cardinality(p_colours)]), p_colours);
+        END IF;
+    END IF;
+    -- The rows of whoever pays, and what lacks for the legs. What waits to be folded counts only where it is needed.
+    FOR round IN 1 .. 2 LOOP
+        IF ids IS NULL THEN
+            -- A charge alone, as most are.
+            SELECT array_agg(l.id), array_agg(l.balance), bool_or(l.frozen_at IS NOT NULL) INTO held, has, frozen
+              FROM (SELECT a.id, a.balance, a.frozen_at FROM buzz_accounts a
+                     WHERE a.id = ANY (purses) AND a.guarded ORDER BY a.id FOR NO KEY UPDATE OF a) l;
+        ELSE
+            SELECT array_agg(l.id), array_agg(l.balance), bool_or(l.frozen_at IS NOT NULL), -sum(least(0, l.balance + l.x))
+              INTO held, has, frozen, missing
+              FROM (SELECT a.id, a.balance, a.frozen_at, g.x
+                      FROM unnest(ids || purses, amounts) AS g(i, x) JOIN buzz_accounts a ON a.id = g.i
+                     WHERE a.guarded AND (g.x < 0 OR g.x IS NULL) ORDER BY a.id FOR NO KEY UPDATE OF a) l;
+        END IF;
+        EXIT WHEN round = 2 OR held IS NULL OR (missing IS NOT DISTINCT FROM 0 AND p_payer IS NULL);
+        EXIT WHEN NOT EXISTS (SELECT FROM buzz_unfolded u WHERE u.account_id = ANY (held));
+        DELETE FROM buzz_unfolded u WHERE u.account_id = ANY (held);
+    END LOOP;
+    IF frozen AND NOT p_forced THEN
+        status := 'frozen';
+    ELSIF missing > 0 THEN
+        status := 'short';
+    ELSIF p_payer IS NOT NULL THEN
+        rest := p_total;
+        colours := '{}';
+        parts := '{}';
+        FOR at IN 1 .. cardinality(purses) LOOP
+            EXIT WHEN rest = 0;
+            -- A purse that is not among the rows held is not guarded: it never runs dry.
+            part := least(rest, greatest(0, coalesce(has[array_position(held, purses[at])], rest)
+                                            + coalesce(p_amounts[array_position(ids, purses[at])], 0)));
+            CONTINUE WHEN part = 0;
+            rest := rest - part;
+            colours := colours || p_colours[at];
+            parts := parts || part;
+            moved := moved || purses[at] || targets[at];
+            leg_currencies := leg_currencies || p_colours[at] || p_colours[at];
+            amounts := amounts || -part || part;
+        END LOOP;
+        missing := NULL;
+        IF rest > 0 THEN
+            status := 'short';
+            missing := rest;
+        END IF;
+    ELSE
+        missing := NULL;
+    END IF;
+    IF status IS NULL THEN
+        INSERT INTO buzz_entries (key, type, fingerprint, description, details, subject_kind, subject_id,
+                                  actor_id, reverses_id, created_at)
+        VALUES (p_key, p_type, p_fingerprint, p_description, p_details, p_subject_kind, p_subject_id,
+                p_actor, p_reverses, p_at)
+        ON CONFLICT (key) DO NOTHING RETURNING id INTO entry_id;
+    END IF;
+    IF entry_id IS NULL THEN
+        -- The same key was here before, and has committed by now; else it stays at what was found above.
+        SELECT e.id, e.fingerprint INTO entry_id, known FROM buzz_entries e WHERE e.key = p_key;
+        IF NOT FOUND THEN
+            RETURN;
+        END IF;
+        missing := NULL;
+        colours := NULL;
+        parts := NULL;
+        IF known <> p_fingerprint THEN
+            status := 'other_body';
+            RETURN;
+        END IF;
+        status := 'replayed';
+        SELECT array_agg(s.currency ORDER BY array_position(p_colours, s.currency)),
+               array_agg(-s.amount ORDER BY array_position(p_colours, s.currency))
+          INTO colours, parts
+          FROM buzz_postings s
+         WHERE s.entry_id = buzz_post.entry_id AND s.account_id = ANY (purses) AND s.amount < 0;
+        RETURN;
+    END IF;
+    status := 'posted';
+    IF p_payer IS NULL THEN
+        INSERT INTO buzz_postings (entry_id, account_id, currency, amount)
+        SELECT buzz_post.entry_id, i, c, x FROM unnest(ids, p_currencies, p_amounts) AS l(i, c, x);
+    ELSIF ids IS NULL THEN
+        INSERT INTO buzz_postings (entry_id, account_id, currency, amount)
+        SELECT buzz_post.entry_id, i, c, x FROM unnest(moved, leg_currencies, amounts) AS l(i, c, x);
+    ELSE
+        -- A purse may stand among the legs too.
+        INSERT INTO buzz_postings (entry_id, account_id, currency, amount)
+        SELECT buzz_post.entry_id, i, c, sum(x) FROM unnest(ids || moved, leg_currencies, amounts) AS l(i, c, x)
+         GROUP BY i, c HAVING sum(x) <> 0;
+    END IF;
 END $$;
 
 -- Sets `p_total` of a person's purses aside, in the order of `p_colours`, under a key. Statuses as of `buzz_post`;
