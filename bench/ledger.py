@@ -221,7 +221,8 @@ class Limit:
         await self.call(seat, own, [PEOPLE * 3 + 3 * (seat + 1) - n for n in range(3)])
 
     async def hold(self, seat: int) -> None:
-        person = random.randrange(2, PEOPLE)
+        # What the first two hold lies in accounts that are paid to here.
+        person = random.randrange(3, PEOPLE)
         key = f"b{next(_numbers)}"
         await self.connections[seat].execute(
             "SELECT bare_reserve(%s, %s, %s::bigint[], %s::bigint[], %s)",
