@@ -25,6 +25,7 @@ from civitas.faces.rest import (
     callbacks,
     chats,
     collaborators,
+    collection_boards,
     collection_items,
     collections,
     comments,
@@ -170,6 +171,7 @@ from civitas.faces.web import announcements as announcement_pages
 from civitas.faces.web import article_media as article_media_pages
 from civitas.faces.web import articles as article_pages
 from civitas.faces.web import buying as buying_pages
+from civitas.faces.web import collection_boards as board_pages
 from civitas.faces.web import collections as collection_pages
 from civitas.faces.web import comments as comment_pages
 from civitas.faces.web import creators as creator_pages
@@ -189,6 +191,7 @@ API: tuple[APIRouter, ...] = (
     creators.router,
     collections.router,
     collection_items.router,
+    collection_boards.router,
     rest_home.router,
     tags.router,
     users.router,
@@ -298,6 +301,7 @@ PAGES: tuple[APIRouter, ...] = (
     staff_ledger.router,
     collection_save.router,
     collection_edit.router,
+    board_pages.router,
     collection_pages.router,
     suggest.router,
     models.router,

@@ -96,8 +96,8 @@ OPEN_TO_ALL = {
 STAFF_ONLY = {"listWaitingShopItems", "reviewShopItem", "takeDownShopItem", "getCommentHistory"}
 # What one may not do with one's own thing.
 NOT_ONES_OWN = {"buyShopItem", "reviewVersion", "quotePlacement", "offerPlacement"}
-# What the owner's model is not good for: it is no workflow and no checkpoint.
-UNFIT = {"getGraph", "estimateGraph", "runGraph", "generate", "estimateGeneration"}
+# What the owner's things are not good for: the model is no workflow and no checkpoint, the collection no board.
+UNFIT = {"getBoard", "getGraph", "estimateGraph", "runGraph", "generate", "estimateGeneration"}
 # Taking back a wish of one's own, or a line of one's own history, that may not be there changes and tells nothing.
 HARMLESS = {
     "unfavoriteModel", "unhiddenModel", "unnotifyModel", "hideDownload",

@@ -220,3 +220,14 @@ class PlacementEnded:
     placer_id: int
     status: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoardGiftGiven:
+    """A board gave Buzz (in quarters) for something that a person put on it."""
+
+    gift_id: int
+    collection_id: int
+    person_id: int
+    amount: int
+    colour: str

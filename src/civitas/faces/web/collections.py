@@ -12,11 +12,12 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
-from civitas.domains.accounts.types import ANONYMOUS, Actor
-from civitas.domains.gallery.collections import contests, entries, people, reads
+from civitas.domains.accounts.types import ANONYMOUS, SYSTEM_ID, Actor
+from civitas.domains.gallery.collections import contests, entries, giving, people, reads
 from civitas.domains.gallery.collections.contests import EntryTag
+from civitas.domains.gallery.collections.giving import Board, Line
 from civitas.domains.gallery.collections.reads import Shown
-from civitas.domains.gallery.collections.types import Contest, Kind, Mode, Order, Sort
+from civitas.domains.gallery.collections.types import Contest, Kind, Mode, Order, Sort, WriteBy
 from civitas.faces.http.links import base_url
 from civitas.faces.http.units import Reading, Unit
 from civitas.faces.web import forms
@@ -82,6 +83,9 @@ class CollectionPage:
     tags: tuple[EntryTag, ...]
     tag_id: int | None
     picture_url: str | None
+    board: Board | None
+    gifts: tuple[Line, ...]
+    may_board: bool
 
 
 def _query(**parts: str | None) -> str:
@@ -189,6 +193,9 @@ async def _page(
 
     rules = await contests.rules_of(session, found.id) if found.mode is Mode.CONTEST else None
     orders = ORDERS + (((Order.BEST, "Best"),) if rules else ())
+    # What is not reviewed is given for by no board.
+    reviewed = found.mode is Mode.STANDARD and found.write_by == WriteBy.REVIEW
+    board = await giving.board_of(session, found.id) if reviewed else None
     items = await entry_cards(request, session, visitor, eyes, found.kind, listed.items)
     return CollectionPage(
         collection=found,
@@ -209,6 +216,9 @@ async def _page(
         tags=tuple(await contests.tags_of(session, found.id)) if rules else (),
         tag_id=tag,
         picture_url=_share(request, items),
+        board=board,
+        gifts=tuple(await giving.lines(session, found.id)) if board and found.rights.manage else (),
+        may_board=visitor.is_moderator and reviewed and found.person_id in (visitor.id, SYSTEM_ID),
     )
 
 

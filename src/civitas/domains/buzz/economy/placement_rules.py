@@ -1,4 +1,4 @@
-"""Rules of placements: what a place on somebody's picture may cost, and how what is paid is shared (FEATURES C22)."""
+"""Rules of the gallery: what a place on somebody's picture costs and who gets it (FEATURES C22), what a board gives (C17)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import Field, model_validator
 
 from civitas.domains.buzz.economy.rule_types import Buzz, Rules, Share
+from civitas.domains.buzz.types import Currency
 
 # More than half for saying no would make declining a trade.
 MOST_FOR_DECLINING: Final = Decimal("0.5")
@@ -19,6 +20,23 @@ class PriceCap(Rules):
 
     score: int = Field(ge=0)
     most: Mapping[str, Buzz]
+
+
+class GiftBoard(Rules):
+    """What a collection that is a board gives for an entry that was accepted, out of its owner's purse."""
+
+    gift: Buzz = Field(gt=0)
+    colour: Currency
+    most_each_a_day: Buzz
+    most_a_day: Buzz
+    # An entry leaves the board after so many days.
+    days: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _holds(self) -> GiftBoard:
+        if not self.gift <= self.most_each_a_day <= self.most_a_day:
+            raise ValueError("a gift is at most what one person gets in a day, and that at most what all do")
+        return self
 
 
 class Placements(Rules):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from civitas.domains.buzz.economy.generation_rules import Generation
-from civitas.domains.buzz.economy.placement_rules import Placements
+from civitas.domains.buzz.economy.placement_rules import GiftBoard, Placements
 from civitas.domains.buzz.economy.programme_rules import Programme, Score
 from civitas.domains.buzz.economy.rule_types import UNLIMITED as UNLIMITED
 from civitas.domains.buzz.economy.rule_types import Buzz, Cents, Limit, Multiplier, Rules, Share
@@ -279,6 +279,7 @@ class Economy(Rules):
     score: Score
     shop: Shop
     placements: Placements
+    gift_board: GiftBoard
     prices: Mapping[str, Buzz]
     generation: Generation
 
@@ -303,6 +304,8 @@ class Economy(Rules):
             # Otherwise what was given away for nothing would come back as something that can be banked.
             if "placements" in facts.pays_for and not facts.purchasable:
                 raise ValueError(f"{colour.value} cannot be bought, so it cannot pay for placements")
+        if not self.colours[self.gift_board.colour].transferable:
+            raise ValueError("a board gives Buzz of a colour that can be given away")
         for domain, order in self.spend_order.items():
             if not order or len(set(order)) != len(order) or Currency.CASH in order:
                 raise ValueError(f"spend order {domain} must name colours, each once")

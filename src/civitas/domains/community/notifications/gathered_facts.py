@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.events.community import ChatInvited, MilestoneReached, RankReached, SearchMatched
 from civitas.contracts.events.gallery import (
+    BoardGiftGiven,
     CollectionFollowed,
     CollectionItemReviewed,
     CollectionItemsSubmitted,
@@ -135,3 +136,12 @@ async def milestone_reached(session: AsyncSession, event: MilestoneReached) -> T
     key = f"{event.kind}:{event.subject_id}:{event.amount}"
     data = shown(facts, amount=event.amount)
     return (Note(kind, [event.person_id], key, subject, None, data, once=True),)
+
+
+async def board_gave(session: AsyncSession, event: BoardGiftGiven) -> Told:
+    """Whoever was given something."""
+    facts = await about(session, "collection", event.collection_id)
+    if facts is None:
+        return ()
+    data, key = shown(facts, quarters=event.amount), str(event.gift_id)
+    return (Note("board-gift", [event.person_id], key, facts.subject, None, data, once=True),)

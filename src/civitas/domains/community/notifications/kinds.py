@@ -86,6 +86,7 @@ KINDS: Final = (
     Kind("rewards-stopped", B, "Rewards turned off", "Rewards of your account were turned off"),
     Kind("access-refunded", B, "Access paid back", "{amount} Buzz for {title} came back to you"),
     Kind("access-given", B, "Access as a gift", "You were given access to {title}"),
+    Kind("board-gift", B, "Gifts of boards", "{title} gave you {amount} Buzz"),
     Kind("placement-answer", B, "What you placed on pictures", "What you placed on {title}: {note}"),
     Kind("cosmetic-gift", B, "Cosmetics as gifts", "{who} gave you something to wear"),
     Kind("access-sold", R, "Sales of early access", "{who} bought access to {title}"),

@@ -43,6 +43,7 @@ READS: Final[Mapping[type, Reading]] = {
     gallery.CollectionItemsSubmitted: gathered_facts.items_submitted,
     gallery.CollectionItemReviewed: gathered_facts.item_reviewed,
     gallery.ContestEnded: gathered_facts.contest_ended,
+    gallery.BoardGiftGiven: gathered_facts.board_gave,
     gallery.PlacementOffered: placement_facts.offered,
     gallery.PlacementApproved: placement_facts.approved,
     gallery.PlacementEnded: placement_facts.ended,

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.events.catalog import ModelChanged, ModelEngaged
 from civitas.contracts.events.gallery import (
+    CollectionItemReviewed,
     ImageChanged,
     ImageReady,
     ImageRemoved,
@@ -14,8 +15,9 @@ from civitas.contracts.events.gallery import (
     PostPublished,
     PostRemoved,
 )
-from civitas.domains.gallery.collections import bookmarks, levels
+from civitas.domains.gallery.collections import bookmarks, giving, levels
 from civitas.domains.gallery.collections.messages import CountCollections
+from civitas.domains.gallery.collections.types import State
 from civitas.domains.gallery.tables import Image
 from civitas.infra.queue.outbox import defer
 from civitas.infra.queue.registry import on
@@ -82,3 +84,10 @@ async def follow_favourite(session: AsyncSession, event: ModelEngaged) -> None:
     """A favourite is among the bookmarks of models, and no longer when it is none."""
     if event.kind == "favourite":
         await bookmarks.mirror(session, person_id=event.person_id, model_id=event.model_id)
+
+
+@on(CollectionItemReviewed)
+async def give_for_entry(session: AsyncSession, event: CollectionItemReviewed) -> None:
+    """A board gives for what somebody accepted."""
+    if event.state == State.ACCEPTED:
+        await giving.give(session, collection_id=event.collection_id, item_id=event.item_id, by=event.by)

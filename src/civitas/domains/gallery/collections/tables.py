@@ -117,6 +117,44 @@ class CollectionContributor(Base):
     created_at: Mapped[CreatedAt]
 
 
+class CollectionBoard(Base):
+    """A collection that gives Buzz for what is accepted (FEATURES C17); staff made it one."""
+
+    __tablename__ = "collection_boards"
+
+    collection_id: Mapped[int] = mapped_column(
+        ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    set_by: Mapped[int | None] = mapped_column(ForeignKey("people.id", ondelete="SET NULL"), index=True)
+    created_at: Mapped[CreatedAt]
+
+
+class BoardGift(Base):
+    """What a board gave for one thing, or why not; one row for a thing, whatever becomes of its entry."""
+
+    __tablename__ = "board_gifts"
+    __table_args__ = (
+        CheckConstraint("status IN ('given', 'refused', 'short')", name="status"),
+        Index("uq_board_gifts_subject", "collection_id", "kind", "subject_id", unique=True),
+        Index("ix_board_gifts_collection_id_id", "collection_id", "id"),
+        Index("ix_board_gifts_short", "id", postgresql_where=text("status = 'short'")),
+    )
+
+    id: Mapped[BigId]
+    collection_id: Mapped[int] = mapped_column(ForeignKey("collections.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    subject_id: Mapped[int]
+    person_id: Mapped[int] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"), index=True)
+    status: Mapped[str]
+    # Why nothing was given.
+    reason: Mapped[str] = mapped_column(server_default=text("''"))
+    # In quarters.
+    amount: Mapped[int]
+    colour: Mapped[str]
+    accepted_at: Mapped[datetime] = mapped_column(server_default=func.now())
+    given_at: Mapped[datetime | None]
+
+
 class CollectionFollow(Base):
     """Somebody wants to see what comes into a collection."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from civitas.domains.gallery.collections import contests, levels
+from civitas.domains.gallery.collections import contests, giving, levels
 from civitas.domains.gallery.collections.messages import CountCollections
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.registry import every, handles
@@ -21,4 +21,15 @@ async def end_contests(context: TaskContext) -> None:
     while True:
         async with context.unit() as session:
             if not await contests.end_due(session):
+                return
+
+
+@every("1h")
+async def tend_boards(context: TaskContext) -> None:
+    """Give what a purse lacked before, and take off boards what was there long enough."""
+    async with context.unit() as session:
+        await giving.retry_short(session)
+    while True:
+        async with context.unit() as session:
+            if not await giving.clear(session):
                 return
