@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
@@ -100,14 +101,15 @@ async def page(
     if asked.people or asked.not_people:
         asked = await _with_people(reads, asked)
     rest, enough = list(zip(asked.tiers, asked.questions, strict=True)), asked.enough
-    places: dict[int, tuple[int, int]] = {}
+    # A model that may belong to one of two tiers is named for both.
+    places: dict[tuple[int, int], int] = {}
     for _ in range(ROUNDS):
         answers = await index.find_each([question for _, question in rest], enough)
         if answers is None:
             return None
         for (tier, _), answer in zip(rest, answers, strict=False):
             for number, key in zip(answer.ids, answer.keys, strict=True):
-                places.setdefault(number, (tier, key))
+                places.setdefault((number, tier), key)
         complete = sum(len(answer.ids) for answer in answers) < enough
         found = await _held(reads, asked, places) if places else Found()
         if complete or found.next_cursor is not None:
@@ -119,19 +121,23 @@ async def page(
     return None
 
 
-async def _held(reads: ReadPool, asked: _Asked, places: Mapping[int, tuple[int, int]]) -> Found:
+async def _held(reads: ReadPool, asked: _Asked, places: Mapping[tuple[int, int], int]) -> Found:
     """The page that is left of what the index named. Its last place is as the index knows it, so that pages join."""
-    params = {**asked.params, "ids": list(places), "tiers": [tier for tier, _ in places.values()]}
+    named = list(places)
+    params = {
+        **asked.params,
+        "ids": [number for number, _ in named],
+        "tiers": [tier for _, tier in named],
+    }
     text, stats, found, last = (await reads.fetch_bytes(asked.statement, params))[0]
     if text is None or stats is None or last is None:
         return Found()
     total = int(found or b"0")
     if total <= asked.limit:
         return Found(text, stats, total)
-    number = params["ids"][int(last) - 1]
-    tier, key = places[number]
+    number, tier = place = named[int(last) - 1]
     back = _KEYS[listing.COLUMNS[asked.sort][1]][1]
-    cursor = listing.cursor_at(asked.sort, tier, back(key), number, relevance=asked.relevance)
+    cursor = listing.cursor_at(asked.sort, tier, back(places[place]), number, relevance=asked.relevance)
     return Found(text, stats, asked.limit, cursor)
 
 
@@ -170,24 +176,21 @@ def _prepared(
     has_text = query is not None and vocabulary is not None and query.has_text
     if sought.beyond or need > LARGEST or not (sought.narrow or has_text):
         return None
-    whole = named = None
+    whole: list[tuple[str, ...]] = []
+    named: list[tuple[str, ...]] = []
     if has_text and query is not None and vocabulary is not None:
         whole, named = (search.word_groups(query, vocabulary, named=only) for only in (False, True))
-        if whole is None or named is None:
-            return None
-        sought.loose |= bool(query.wanted.phrases)
+        sought.loose |= bool(query.wanted.phrases) or any(map(terms.wide, chain(*whole)))
     relevance = sort is Sort.RELEVANCE and has_text
     sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
     base = question(sought, sort)
     if relevance and query is not None and vocabulary is not None:
-        tiers, questions = _tiers(
-            base, cursor, whole or [], named or [], search.exact_names(query, vocabulary)
-        )
+        tiers, questions = _tiers(base, cursor, whole, named, search.exact_names(query, vocabulary))
         _hold_tiers(made, query, vocabulary)
     else:
         place = listing.sorted_place(sort, cursor)
         base = replace(base, behind=Behind(key_of(sort, place[0]), place[1]) if place else None)
-        tiers, questions = [0], [_also(base, whole or [])]
+        tiers, questions = [0], [_also(base, whole)]
         if has_text and query is not None and vocabulary is not None:
             made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
     enough = need * (2 if sought.loose else 1) + (SPARE if actor.id is not None else 0)
@@ -240,7 +243,7 @@ def _tiers(
     tiers = {
         2: replace(base, groups=(*base.groups, exact)),
         1: _also(others, named),
-        0: replace(_also(others, whole), unless=(tuple(map(terms.words, named)),)),
+        0: replace(_also(others, whole), unless=(tuple(map(terms.surely, named)),)),
     }
     place = listing.ranked_place(cursor)
     if place is not None:

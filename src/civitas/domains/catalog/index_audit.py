@@ -35,7 +35,7 @@ _WORDS: Final = _SAMPLE.format("word !~ '^[#+]' AND position(':' IN word) = 0")
 _ALIKE: Final = """
 SELECT a.word, w.word FROM unnest(%(words)s::text[], %(lows)s::text[], %(highs)s::text[]) AS a(word, low, high)
   JOIN search_words w ON w.word >= a.low COLLATE "C" AND w.word < a.high COLLATE "C"
-   AND left(md5(w.word), 7) = left(md5(a.word), 7)"""
+   AND left(md5(w.word), 4) = left(md5(a.word), 4)"""
 _COUNTED: Final = """
 SELECT s.term, (SELECT count(*) FROM model_listings l WHERE l.facets @> ARRAY[s.facet])
   FROM unnest(%(facets)s::bigint[], %(named)s::text[]) s (term, facet)
@@ -88,7 +88,7 @@ async def _sample(reads: ReadPool) -> _Sample:
 
 async def _searches(reads: ReadPool, words: Sequence[str]) -> dict[int, str]:
     """The search for each term. Words whose digests happen to be the same are one term, and searched for together."""
-    lows = [one.encode()[: terms.BEGINNING].decode(errors="ignore") for one in words]
+    lows = [terms.apart(one) for one in words]
     given = {"words": list(words), "lows": lows, "highs": [low + chr(0x10FFFF) for low in lows]}
     alike: dict[int, set[str]] = {terms.word(one): {one} for one in words}
     for word, other in await reads.fetch_planned(_ALIKE, given):

@@ -19,6 +19,7 @@ from civitas.domains.catalog import (
     hidden_tags,
     listing,
     search,
+    terms,
     walking,
     words,
 )
@@ -40,6 +41,10 @@ _FULL = {name: sql.replace("${body}", 'coalesce(d."full", d.safe)') for name, sq
 _STATS: Final = documents.STATS.encode()
 
 MAX_HASHES: Final = 10_000
+# So many words that begin like what was typed are counted for a plan of SQL; the index need only know whether there are any.
+COUNTED: Final = 2000
+# So many are named to the index one by one, where they are no span of its terms.
+NAMED: Final = 100
 # Above every other character: ends the range of words with a prefix.
 LAST = chr(0x10FFFF)
 
@@ -110,8 +115,10 @@ async def models(
         return Documents(b"", b"", mask)
     has_text = query is not None and query.has_text
     sort = sort or (Sort.RELEVANCE if has_text else Sort.HIGHEST_RATED)
-    vocabulary = await _vocabulary(reads, query) if query is not None and has_text else None
     index = index or asking.current()
+    vocabulary = None
+    if query is not None and has_text:
+        vocabulary = await vocabulary_of(reads, query, COUNTED if index is None else NAMED + 1)
     if index is not None:
         named = await from_index.page(
             reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary,
@@ -145,16 +152,20 @@ def _finds_nothing(query: Query) -> bool:
     return any(not search.is_hash(value) for value in query.wanted.hashes)
 
 
-async def _vocabulary(reads: ReadPool, query: Query) -> Vocabulary:
+async def vocabulary_of(reads: ReadPool, query: Query, most: int) -> Vocabulary:
+    """What is known of the words of a query; of those that begin with the last one, so many are counted at most."""
     pairs = search.near_forms(query.wanted.words)
     if not pairs:
         return search.judge(query, [])
+    last = search.going_on(query)
     rows = await reads.fetch(
         _SAFE["known_words"],
         {
             "words": [word for word, _ in pairs],
             "forms": [form for _, form in pairs],
-            "last": query.wanted.words[-1],
+            "last": last,
+            "most": most,
+            "named": 0 if last is None or terms.spans(last) else NAMED,
         },
     )
     return search.judge(query, rows)

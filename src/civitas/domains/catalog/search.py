@@ -149,8 +149,8 @@ def is_hash(value: str) -> bool:
 class Vocabulary:
     """What is known about the words of a query: by how many models those that exist are carried, and those near.
 
-    `beginnings` is the same for words that begin with the last one; None when none does. `endings` are those words,
-    where they are few enough to be named. `total`: all models.
+    `beginnings` is the same for words that begin with the last one, of many the first; None when none does. `endings` are
+    those words, where they were asked for and few enough to be named. `total`: all models.
     """
 
     known: Mapping[str, int]
@@ -158,6 +158,12 @@ class Vocabulary:
     beginnings: int | None = None
     total: float = 1.0
     endings: tuple[str, ...] | None = None
+
+
+def going_on(query: Query) -> str | None:
+    """The last word where it also stands for words that begin with it."""
+    last = query.wanted.words[-1] if query.open_end and query.wanted.words else ""
+    return last if len(last) > 1 or not last.isascii() else None
 
 
 def near_forms(found: Iterable[str]) -> list[tuple[str, str]]:
@@ -201,8 +207,7 @@ class _Choice:
 
 def _choices(query: Query, vocabulary: Vocabulary) -> Iterable[_Choice]:
     for i, word in enumerate(query.wanted.words):
-        last = query.open_end and i == len(query.wanted.words) - 1
-        goes_on = last and (len(word) > 1 or not word.isascii())
+        goes_on = i == len(query.wanted.words) - 1 and going_on(query) is not None
         models = (vocabulary.beginnings or 0) if goes_on else vocabulary.known.get(word, 0)
         near = () if models else vocabulary.near.get(word, ())
         yield _Choice(
@@ -237,20 +242,19 @@ def tsquery(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> str
     return " & ".join(parts) or None
 
 
-def word_groups(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> list[tuple[str, ...]] | None:
+def word_groups(query: Query, vocabulary: Vocabulary, *, named: bool = False) -> list[tuple[str, ...]]:
     """What `tsquery` asks for as terms: one of each group must be there. Of a phrase its words, in whatever order.
 
-    `word*` stands for all words that begin so. None when they are no span of terms, and too many to be named.
+    `word*` stands for all words that begin so: where they are no span of terms (see `terms.spans`) and too many to be named,
+    for some others, too.
     """
     sign = "=" if named else ""
     groups = []
     for choice in _choices(query, vocabulary):
         options = {choice.word, *choice.instead}
         if choice.goes_on and vocabulary.beginnings:
-            if terms.spans(choice.word):
+            if terms.spans(choice.word) or vocabulary.endings is None:
                 options = {f"{choice.word}*"}
-            elif vocabulary.endings is None:
-                return None
             else:
                 options.update(vocabulary.endings)
         groups.append(tuple(f"{sign}{word}" for word in sorted(options)))

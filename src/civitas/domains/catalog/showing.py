@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import documents, search, words
+from civitas.domains.catalog import documents, reading, search, words
 from civitas.domains.catalog.search import Query
 from civitas.domains.catalog.types import Availability, Status
 from civitas.infra.db.readpool import ReadPool
@@ -21,7 +21,6 @@ from civitas.kit.errors import NotFound
 from civitas.kit.sql import statements
 
 _SQL = statements("civitas.domains.catalog", "showing.sql")
-_READS = statements("civitas.domains.catalog", "reads.sql")
 
 MAP_PAGE: Final = 10_000
 
@@ -235,18 +234,9 @@ async def pictures_of(
 
 async def corrected(reads: ReadPool, query: Query) -> str | None:
     """The words of a query as they were probably meant, None when every one of them is known here."""
-    pairs = search.near_forms(query.wanted.words)
-    if not pairs:
+    if not query.wanted.words:
         return None
-    rows = await reads.fetch(
-        _READS["known_words"],
-        {
-            "words": [word for word, _ in pairs],
-            "forms": [form for _, form in pairs],
-            "last": query.wanted.words[-1],
-        },
-    )
-    vocabulary = search.judge(query, rows)
+    vocabulary = await reading.vocabulary_of(reads, query, 1)
     last = query.wanted.words[-1] if query.open_end and vocabulary.beginnings else None
     meant = {
         word: near[0][0]

@@ -75,6 +75,7 @@ QUERIES = (
     "robot", "robot castle", "ro", "cast", "sunset riv", "castlle", "castle rovot", '"robot castle"', '-robot', "-#anime castle",
     "#anime robot", "maker_1", "@maker_2 neon", "-@maker_1 river", "base:pony robot", "type:vae", "sdxl", "anime lora", "nothing",
     '-"robot castle" neon', "robot -castle -river", "x", "s", "-type:lora neon", "@nobody", "style neo",
+    "sunsetri", "robotcas", "castlero", "sunsetro -castle", "castleriver", "neon sunsetri",
 )  # fmt: skip
 
 
@@ -144,10 +145,14 @@ async def change_something(session: AsyncSession, rng: random.Random, crowd: lis
         pass
 
 
-@pytest.mark.parametrize("limits", [Limits(), FINE], ids=["sorted", "walked"])
+@pytest.mark.parametrize(
+    ("limits", "named"), [(Limits(), reading.NAMED), (FINE, 0)], ids=["sorted", "walked"]
+)
 async def test_pages_by_the_index_are_those_by_sql_while_things_change(
-    session: AsyncSession, reads: BoundReads, limits: Limits
+    session: AsyncSession, reads: BoundReads, limits: Limits, named: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Without any that may be named, long beginnings are asked for with others that share their span.
+    monkeypatch.setattr(reading, "NAMED", named)
     rng = random.Random(5)
     crowd = await make_crowd(session, 70, rng)
     await vocabulary.recount(session)
@@ -174,6 +179,34 @@ async def test_pages_by_the_index_are_those_by_sql_while_things_change(
         met += bool(by_sql)
         deep += len(by_sql) > given["limit"]
     assert met > 15 and deep > 6 and index.asked > 40 and taken > 12
+
+
+async def test_a_beginning_that_shares_its_span_loses_nothing(
+    session: AsyncSession, reads: BoundReads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Named like the one, and described with the other of two words whose first letters are one span."""
+    owner = await make_person(session)
+    models = []
+    for number, (name, tag) in enumerate(
+        [("illustrations", "illustrious"), ("illustrious xl", "anime"), ("illustrated", "illustriousxl"), ("plain", "illustrious"),
+         ("illustration", "anime"), ("illustriously", "anime"), ("illustrious", "anime")] * 3
+    ):  # fmt: skip
+        made, _ = await make_published_model(session, owner, name=name, tags=(tag,), level=PG)
+        await session.execute(insert(ModelMetric).values(model_id=made, downloads=number // 2))
+        models.append(made)
+    await rebuilding.rebuild(session, models)
+    await vocabulary.recount(session)
+    index = HeldIndex(await held_now(session))
+    for most in (0, reading.NAMED):
+        monkeypatch.setattr(reading, "NAMED", most)
+        for query in ("illustriou", "illustrat", "illustri", "illustrious", "illustr"):
+            for limit in (1, 4, 50):
+                given = {"limit": limit, "sort": None}
+                filters = Filters(query=search.parse(query))
+                by_sql = await walked(reads, ANONYMOUS, filters, Away(), **given)
+                before = index.asked
+                assert await walked(reads, ANONYMOUS, filters, index, **given) == by_sql, (query, limit, most)
+                assert index.asked > before and len(by_sql) >= 6
 
 
 async def test_what_only_sql_knows_is_not_asked(session: AsyncSession, reads: BoundReads) -> None:
@@ -322,7 +355,10 @@ async def test_every_way_a_listing_changes_is_logged(session: AsyncSession) -> N
 
 
 async def test_terms_are_the_same_by_sql(session: AsyncSession) -> None:
-    found = ("robot", "=robot", "ro", "дом", "=домик", "城堡", "x1", "=é")
+    found = (
+        "robot", "=robot", "ro", "robotics", "=robotics", "robotical", "дом", "=домик", "домиком", "城堡", "城堡塔", "x1", "=é",
+        "naïveté", "abcdefдом", "x_y", "𠀀𠀁", "ab" * 16,
+    )  # fmt: skip
     vector = " ".join(f"'{one}'" for one in found)
     given = {"terms": vector, "facets": ["tb:lora|sdxl 1.0", "#ink wash*", "+credit"]}
     query = f"SELECT {terms.SQL} FROM (SELECT :terms ::tsvector AS terms, CAST(:facets AS text[]) AS facets, 'ab' AS name) l"
@@ -333,29 +369,32 @@ async def test_terms_are_the_same_by_sql(session: AsyncSession) -> None:
     assert len(set(made)) == len(made)
 
 
-@pytest.mark.parametrize("beginning", ["r", "ro", "rob", "robo", "д", "до", "城"])
+KNOWN = (
+    "r", "rob", "robot", "robotic", "robotical", "robotically", "roca", "rz", "s", "q", "дом", "дым", "домик", "домиком", "ро",
+    "城堡", "城", "塔", "roé", "robдом",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    ["r", "ro", "rob", "robo", "robot", "roboti", "robotic", "д", "до", "城", "城堡", "rob", "robд", "roé"],
+)
 def test_words_that_begin_alike_are_a_span(beginning: str) -> None:
-    known = (
-        "r",
-        "rob",
-        "robot",
-        "robotic",
-        "roca",
-        "rz",
-        "s",
-        "q",
-        "дом",
-        "дым",
-        "домик",
-        "城堡",
-        "城",
-        "塔",
-    )
     for sign in ("", "="):
         low, high = terms.beginning(sign + beginning)
-        found = [one for one in known if low <= terms.word(sign + one) < high]
-        assert terms.spans(beginning) and found == [one for one in known if one.startswith(beginning)]
-        assert not any(low <= terms.word(("" if sign else "=") + one) < high for one in known)
+        found = [one for one in KNOWN if low <= terms.word(sign + one) < high]
+        assert terms.spans(beginning) and found == [one for one in KNOWN if one.startswith(beginning)]
+        assert not any(low <= terms.word(("" if sign else "=") + one) < high for one in KNOWN)
+
+
+@pytest.mark.parametrize("beginning", ["robotica", "robotically", "дом", "домик", "robдо"])
+def test_words_that_begin_alike_for_longer_share_a_span(beginning: str) -> None:
+    low, high = terms.beginning(beginning)
+    found = [one for one in KNOWN if low <= terms.word(one) < high]
+    assert not terms.spans(beginning) and terms.spans(terms.apart(beginning))
+    assert {one for one in KNOWN if one.startswith(beginning)} <= set(found)
+    assert all(one.startswith(terms.apart(beginning)) for one in found)
+    assert len({terms.word(one) for one in KNOWN}) == len(KNOWN)
 
 
 def test_floats_keep_their_order() -> None:

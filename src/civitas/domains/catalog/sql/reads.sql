@@ -46,11 +46,11 @@ SELECT q.word, s.word, s.models, NULL
   JOIN search_words s ON s.word = f.word
 UNION ALL
 -- Facets are counted with the words, and have a colon.
-SELECT %(last)s, NULL, sum(w.models)::bigint,
-       CASE WHEN octet_length(%(last)s::text) > 4 AND count(*) <= 1000 THEN string_agg(w.word, ' ') FILTER (WHERE position(':' IN w.word) = 0) END
+SELECT %(last)s, NULL, sum(w.models)::bigint, CASE WHEN count(*) <= %(named)s::int THEN string_agg(w.word, ' ') END
   FROM (SELECT s.word, s.models FROM search_words s
          WHERE s.word >= %(last)s::text COLLATE "C" AND s.word < (%(last)s::text || chr(1114111)) COLLATE "C"
-         LIMIT 2000) w
+           AND position(':' IN s.word) = 0
+         LIMIT %(most)s::int) w
 HAVING sum(w.models) > 0
 UNION ALL
 SELECT NULL, NULL, reltuples::bigint, NULL FROM pg_class WHERE oid = 'model_listings'::regclass;
