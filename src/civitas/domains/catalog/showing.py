@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import documents, reading, search, words
+from civitas.domains.catalog import documents, reading, words
 from civitas.domains.catalog.search import Query
 from civitas.domains.catalog.types import Availability, Status
 from civitas.infra.db.readpool import ReadPool

@@ -33,7 +33,7 @@ _LETTERS_SQL: Final = f"""CASE WHEN w ~ '[^a-z0-9]' THEN
     (SELECT left(rpad(string_agg(CASE WHEN ascii(c) < 128 THEN (strpos('{_ALPHABET}', c) - 1)::bit({_DIGIT})::text
                                       ELSE ascii(c)::bit({_DIGIT * _WIDE})::text END, '' ORDER BY n), 42, '0'), 42)
        FROM string_to_table(left(w, {LETTERS}), NULL) WITH ORDINALITY c (c, n))::bit(42)::bigint << {_DIGEST}
-    ELSE ('x' || encode(decode(rpad(left(w, {LETTERS}), 8, 'A'), 'base64'), 'hex'))::bit(48)::bigint << {_DIGEST - _DIGIT} END"""
+    ELSE ('x' || encode(decode(rpad(left(w, {LETTERS}), 8, 'A'), 'base64'), 'hex'))::bit(48)::bigint << {_DIGEST - _DIGIT} END"""  # noqa: S608
 # All terms of a row of the listings.
 SQL: Final = f"""(SELECT coalesce(array_agg(x), '{{}}')
   FROM (SELECT ('x' || left(md5(t), 15))::bit(60)::bigint FROM unnest(facets || ('n:' || name)) t

@@ -188,8 +188,8 @@ async def test_a_beginning_that_shares_its_span_loses_nothing(
     owner = await make_person(session)
     models = []
     for number, (name, tag) in enumerate(
-        [("illustrations", "illustrious"), ("illustrious xl", "anime"), ("illustrated", "illustriousxl"), ("plain", "illustrious"),
-         ("illustration", "anime"), ("illustriously", "anime"), ("illustrious", "anime")] * 3
+        [("illustrations", "illustrious"), ("illustrious xl", "anime"), ("illustrated", "illustriousxl"),
+         ("plain", "illustrious"), ("illustration", "anime"), ("illustriously", "anime"), ("illustrious", "anime")] * 3
     ):  # fmt: skip
         made, _ = await make_published_model(session, owner, name=name, tags=(tag,), level=PG)
         await session.execute(insert(ModelMetric).values(model_id=made, downloads=number // 2))
