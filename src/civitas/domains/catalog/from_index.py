@@ -17,7 +17,7 @@ from itertools import chain
 from typing import Any, Final
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import listing, search, terms, worth
+from civitas.domains.catalog import documents, listing, search, terms, worth
 from civitas.domains.catalog.conditions import DAYS, Filters, conditions
 from civitas.domains.catalog.listing import Sort
 from civitas.domains.catalog.search import Query, Vocabulary
@@ -29,9 +29,10 @@ from civitas.infra.search.asking import Index
 from civitas.infra.search.shape import Behind, Question, float_key, float_of, moment, moment_of
 
 LARGEST: Final = 2000
+_STATS: Final = documents.STATS.encode()
 # So often is asked on when what was found is no longer so.
 ROUNDS: Final = 4
-# Some more than a page for those who hide things.
+# Some more than a page for those who hide things, and where terms stand for more than was asked for.
 SPARE: Final = 4
 _PEOPLE: Final = "SELECT username_folded, id FROM people WHERE username_folded = ANY(%(names)s::text[])"
 _KEYS: Final[Mapping[type, tuple[Callable[[Any], int], Callable[[int], Any]]]] = {
@@ -90,7 +91,7 @@ async def page(
 
     Raises Invalid (`bad_cursor`).
     """
-    timeless = actor.id is None and vocabulary is None and filters.period not in DAYS
+    timeless = actor.id is None and filters.period not in DAYS
     asked = (_remembered if timeless else _prepared)(
         filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary
     )
@@ -129,16 +130,17 @@ async def _held(reads: ReadPool, asked: _Asked, places: Mapping[tuple[int, int],
         "ids": [number for number, _ in named],
         "tiers": [tier for _, tier in named],
     }
-    text, stats, found, last = (await reads.fetch_bytes(asked.statement, params))[0]
-    if text is None or stats is None or last is None:
+    rows = await reads.fetch_bytes(asked.statement, params)
+    if not rows:
         return Found()
-    total = int(found or b"0")
-    if total <= asked.limit:
-        return Found(text, stats, total)
-    number, tier = place = named[int(last) - 1]
+    text, stats = b",".join([row[2] or b"" for row in rows]), _STATS.join([row[3] or b"" for row in rows])
+    last, found = int(rows[-1][0] or b"0"), int(rows[-1][1] or b"0")
+    if found <= asked.limit:
+        return Found(text, stats, len(rows))
+    number, tier = place = named[last - 1]
     back = _KEYS[listing.COLUMNS[asked.sort][1]][1]
     cursor = listing.cursor_at(asked.sort, tier, back(places[place]), number, relevance=asked.relevance)
-    return Found(text, stats, asked.limit, cursor)
+    return Found(text, stats, len(rows), cursor)
 
 
 async def _with_people(reads: ReadPool, asked: _Asked) -> _Asked:
@@ -180,7 +182,7 @@ def _prepared(
     named: list[tuple[str, ...]] = []
     if has_text and query is not None and vocabulary is not None:
         whole, named = (search.word_groups(query, vocabulary, named=only) for only in (False, True))
-        sought.loose |= bool(query.wanted.phrases) or any(map(terms.wide, chain(*whole)))
+        sought.loose |= bool(query.wanted.phrases)
     relevance = sort is Sort.RELEVANCE and has_text
     sort = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
     base = question(sought, sort)
@@ -193,7 +195,8 @@ def _prepared(
         tiers, questions = [0], [_also(base, whole)]
         if has_text and query is not None and vocabulary is not None:
             made.add("l.terms @@ {}", search.tsquery(query, vocabulary), "::tsquery")
-    enough = need * (2 if sought.loose else 1) + (SPARE if actor.id is not None else 0)
+    spare = actor.id is not None or any(map(terms.wide, chain(*whole)))
+    enough = need * (2 if sought.loose else 1) + (SPARE if spare else 0)
     params = {**made.params, "shown": limit + 1, "page": limit, "beginning": offset}
     return _Asked(
         sort, relevance, limit, tuple(tiers), tuple(questions), min(enough, LARGEST), tuple(sought.people),
@@ -275,9 +278,9 @@ def _statement(made: Statement, mask: int) -> str:
         f"SELECT l.place, l.model_id FROM ({rows}) l WHERE {' AND '.join(made.where)} "
         "ORDER BY l.place LIMIT %(shown)s OFFSET %(beginning)s"
     )
+    # Row by row: to put a long text together costs the database as much as the check of all that is named.
     return (
-        f"SELECT string_agg({body}, ',' ORDER BY l.n), string_agg(d.stats, chr(1) ORDER BY l.n), count(*), "
-        "(array_agg(l.place ORDER BY l.n))[least(count(*), %(page)s::bigint)] "
-        f"FROM (SELECT l.*, row_number() OVER (ORDER BY l.place) AS n FROM ({shown}) l) l "
-        "LEFT JOIN model_documents d ON d.model_id = l.model_id AND l.n <= %(page)s::bigint"
+        f"SELECT l.place, l.found, {body}, d.stats "
+        f"FROM (SELECT l.*, count(*) OVER () AS found FROM ({shown}) l ORDER BY l.place LIMIT %(page)s) l "
+        "JOIN model_documents d ON d.model_id = l.model_id ORDER BY l.place"
     )

@@ -18,14 +18,14 @@ from civitas.domains.catalog import (
     from_index,
     hidden_tags,
     listing,
+    lookup,
     search,
-    terms,
     walking,
     words,
 )
 from civitas.domains.catalog.indexing import tag_facet
 from civitas.domains.catalog.listing import Filters, Sort
-from civitas.domains.catalog.search import Query, Vocabulary
+from civitas.domains.catalog.search import Query
 from civitas.domains.catalog.walking import Reach
 from civitas.domains.catalog.worth import Known
 from civitas.infra.db.readpool import ReadPool
@@ -41,10 +41,6 @@ _FULL = {name: sql.replace("${body}", 'coalesce(d."full", d.safe)') for name, sq
 _STATS: Final = documents.STATS.encode()
 
 MAX_HASHES: Final = 10_000
-# So many words that begin like what was typed are counted for a plan of SQL; the index need only know whether there are any.
-COUNTED: Final = 2000
-# So many are named to the index one by one, where they are no span of its terms.
-NAMED: Final = 100
 # Above every other character: ends the range of words with a prefix.
 LAST = chr(0x10FFFF)
 
@@ -118,7 +114,9 @@ async def models(
     index = index or asking.current()
     vocabulary = None
     if query is not None and has_text:
-        vocabulary = await vocabulary_of(reads, query, COUNTED if index is None else NAMED + 1)
+        vocabulary = await lookup.vocabulary_of(
+            reads, query, lookup.COUNTED if index is None else lookup.NAMED + 1
+        )
     if index is not None:
         named = await from_index.page(
             reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary,
@@ -150,25 +148,6 @@ async def models(
 
 def _finds_nothing(query: Query) -> bool:
     return any(not search.is_hash(value) for value in query.wanted.hashes)
-
-
-async def vocabulary_of(reads: ReadPool, query: Query, most: int) -> Vocabulary:
-    """What is known of the words of a query; of those that begin with the last one, so many are counted at most."""
-    pairs = search.near_forms(query.wanted.words)
-    if not pairs:
-        return search.judge(query, [])
-    last = search.going_on(query)
-    rows = await reads.fetch(
-        _SAFE["known_words"],
-        {
-            "words": [word for word, _ in pairs],
-            "forms": [form for _, form in pairs],
-            "last": last,
-            "most": most,
-            "named": 0 if last is None or terms.spans(last) else NAMED,
-        },
-    )
-    return search.judge(query, rows)
 
 
 async def model(reads: ReadPool, model_id: int, *, mask: int = SAFE_MASK) -> Documents:

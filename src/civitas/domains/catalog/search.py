@@ -145,9 +145,9 @@ def is_hash(value: str) -> bool:
     return len(value) in HASH_LENGTHS and bool(_HEX.fullmatch(value))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Vocabulary:
-    """What is known about the words of a query: by how many models those that exist are carried, and those near.
+    """What is known about the words of a query, each its own: by how many models those that exist are carried, and those near.
 
     `beginnings` is the same for words that begin with the last one, of many the first; None when none does. `endings` are
     those words, where they were asked for and few enough to be named. `total`: all models.

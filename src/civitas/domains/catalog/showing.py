@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import documents, reading, words
+from civitas.domains.catalog import documents, lookup, words
 from civitas.domains.catalog.search import Query
 from civitas.domains.catalog.types import Availability, Status
 from civitas.infra.db.readpool import ReadPool
@@ -236,7 +236,7 @@ async def corrected(reads: ReadPool, query: Query) -> str | None:
     """The words of a query as they were probably meant, None when every one of them is known here."""
     if not query.wanted.words:
         return None
-    vocabulary = await reading.vocabulary_of(reads, query, 1)
+    vocabulary = await lookup.vocabulary_of(reads, query, 1)
     last = query.wanted.words[-1] if query.open_end and vocabulary.beginnings else None
     meant = {
         word: near[0][0]

@@ -17,7 +17,7 @@ from tests.factories.indexes import follow_now, held_now
 
 from civitas.domains.accounts.tables import Person
 from civitas.domains.accounts.types import ALL_MASK, ANONYMOUS, PG, Actor, R
-from civitas.domains.catalog import reading, rebuilding, search, terms, vocabulary, worth
+from civitas.domains.catalog import lookup, reading, rebuilding, search, terms, vocabulary, worth
 from civitas.domains.catalog.listing import Filters, Period, Sort
 from civitas.domains.catalog.read_tables import ModelListing
 from civitas.domains.catalog.tables import Model, ModelMetric, ModelTag
@@ -145,14 +145,12 @@ async def change_something(session: AsyncSession, rng: random.Random, crowd: lis
         pass
 
 
-@pytest.mark.parametrize(
-    ("limits", "named"), [(Limits(), reading.NAMED), (FINE, 0)], ids=["sorted", "walked"]
-)
+@pytest.mark.parametrize(("limits", "named"), [(Limits(), lookup.NAMED), (FINE, 0)], ids=["sorted", "walked"])
 async def test_pages_by_the_index_are_those_by_sql_while_things_change(
     session: AsyncSession, reads: BoundReads, limits: Limits, named: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Without any that may be named, long beginnings are asked for with others that share their span.
-    monkeypatch.setattr(reading, "NAMED", named)
+    monkeypatch.setattr(lookup, "NAMED", named)
     rng = random.Random(5)
     crowd = await make_crowd(session, 70, rng)
     await vocabulary.recount(session)
@@ -197,8 +195,8 @@ async def test_a_beginning_that_shares_its_span_loses_nothing(
     await rebuilding.rebuild(session, models)
     await vocabulary.recount(session)
     index = HeldIndex(await held_now(session))
-    for most in (0, reading.NAMED):
-        monkeypatch.setattr(reading, "NAMED", most)
+    for most in (0, lookup.NAMED):
+        monkeypatch.setattr(lookup, "NAMED", most)
         for query in ("illustriou", "illustrat", "illustri", "illustrious", "illustr"):
             for limit in (1, 4, 50):
                 given = {"limit": limit, "sort": None}
