@@ -16,8 +16,8 @@ from functools import lru_cache
 from itertools import chain
 from typing import Any, Final
 
-from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import documents, listing, search, terms, worth
+from civitas.domains.accounts.types import Actor
+from civitas.domains.catalog import listing, pieces, search, terms, worth
 from civitas.domains.catalog.conditions import DAYS, Filters, conditions
 from civitas.domains.catalog.listing import Sort
 from civitas.domains.catalog.search import Query, Vocabulary
@@ -29,7 +29,6 @@ from civitas.infra.search.asking import Index
 from civitas.infra.search.shape import Behind, Question, float_key, float_of, moment, moment_of
 
 LARGEST: Final = 2000
-_STATS: Final = documents.STATS.encode()
 # So often is asked on when what was found is no longer so.
 ROUNDS: Final = 4
 # Some more than a page for those who hide things, and where terms stand for more than was asked for.
@@ -130,17 +129,15 @@ async def _held(reads: ReadPool, asked: _Asked, places: Mapping[tuple[int, int],
         "ids": [number for number, _ in named],
         "tiers": [tier for _, tier in named],
     }
-    rows = await reads.fetch_bytes(asked.statement, params)
-    if not rows:
+    held = pieces.gathered(await reads.fetch_bytes(asked.statement, params))
+    if held is None:
         return Found()
-    text, stats = b",".join([row[2] or b"" for row in rows]), _STATS.join([row[3] or b"" for row in rows])
-    last, found = int(rows[-1][0] or b"0"), int(rows[-1][1] or b"0")
-    if found <= asked.limit:
-        return Found(text, stats, len(rows))
-    number, tier = place = named[last - 1]
+    if held.found <= asked.limit:
+        return Found(held.text, held.stats, held.count)
+    number, tier = place = named[int(held.last[0] or b"0") - 1]
     back = _KEYS[listing.COLUMNS[asked.sort][1]][1]
     cursor = listing.cursor_at(asked.sort, tier, back(places[place]), number, relevance=asked.relevance)
-    return Found(text, stats, len(rows), cursor)
+    return Found(held.text, held.stats, held.count, cursor)
 
 
 async def _with_people(reads: ReadPool, asked: _Asked) -> _Asked:
@@ -269,7 +266,6 @@ def _hold_tiers(made: Statement, query: Query, vocabulary: Vocabulary) -> None:
 
 def _statement(made: Statement, mask: int) -> str:
     """The page of what is named (`ids`, `tiers`) and meets the conditions. The fence makes it begin with the names."""
-    body = "d.safe" if mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
     rows = (
         "SELECT c.place, c.tier, l.* FROM unnest(%(ids)s::bigint[], %(tiers)s::int[]) WITH ORDINALITY "
         "AS c(number, tier, place) JOIN model_listings l ON l.model_id = c.number OFFSET 0"
@@ -278,9 +274,4 @@ def _statement(made: Statement, mask: int) -> str:
         f"SELECT l.place, l.model_id FROM ({rows}) l WHERE {' AND '.join(made.where)} "
         "ORDER BY l.place LIMIT %(shown)s OFFSET %(beginning)s"
     )
-    # Row by row: to put a long text together costs the database as much as the check of all that is named.
-    return (
-        f"SELECT l.place, l.found, {body}, d.stats "
-        f"FROM (SELECT l.*, count(*) OVER () AS found FROM ({shown}) l ORDER BY l.place LIMIT %(page)s) l "
-        "JOIN model_documents d ON d.model_id = l.model_id ORDER BY l.place"
-    )
+    return pieces.statement(shown, mask, order="l.place", limit="%(page)s::bigint", last=["place"])

@@ -14,8 +14,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from civitas.domains.accounts.types import SAFE_MASK, Actor
-from civitas.domains.catalog import search, walking
+from civitas.domains.accounts.types import Actor
+from civitas.domains.catalog import pieces, search, walking
 from civitas.domains.catalog.conditions import DAYS, Filters, Period, conditions
 from civitas.domains.catalog.search import Query, Vocabulary
 from civitas.domains.catalog.walking import Order, Reach, Statement
@@ -128,18 +128,8 @@ def _made(
         order = "l.key ASC, l.model_id ASC" if sort is Sort.OLDEST else order
     if offset:
         inner = f"SELECT * FROM ({inner}) o LIMIT {limit + 1} OFFSET {offset}"
-    body = "d.safe" if mask & ~SAFE_MASK == 0 else 'coalesce(d."full", d.safe)'
-    last = f"least(count(*), {limit})"
-    return Page(
-        f"{made.prelude(take)}"
-        f"SELECT string_agg({body}, ',' ORDER BY l.n), string_agg(d.stats, chr(1) ORDER BY l.n), count(*), "
-        f"(array_agg(l.tier ORDER BY l.n))[{last}], (array_agg(l.key ORDER BY l.n))[{last}], "
-        f"(array_agg(l.model_id ORDER BY l.n))[{last}] "
-        f"FROM (SELECT l.*, row_number() OVER (ORDER BY {order}) AS n FROM ({inner}) l) l "
-        f"LEFT JOIN model_documents d ON d.model_id = l.model_id AND l.n <= {limit}",
-        made.params,
-        made.planned,
-    )
+    statement = pieces.statement(inner, mask, order=order, limit=str(limit), last=["tier", "key", "model_id"])
+    return Page(made.prelude(take) + statement, made.params, made.planned)
 
 
 _remembered = lru_cache(maxsize=2000)(_made)

@@ -19,6 +19,7 @@ from civitas.domains.catalog import (
     hidden_tags,
     listing,
     lookup,
+    pieces,
     search,
     walking,
     words,
@@ -135,15 +136,15 @@ async def models(
         reach=reach,
     )
     fetch = reads.fetch_planned_bytes if page.planned else reads.fetch_bytes
-    text, stats, found, *last = (await fetch(page.statement, page.params))[0]
-    if text is None or stats is None:
+    found = pieces.gathered(await fetch(page.statement, page.params))
+    if found is None:
         return Documents(b"", b"", mask)
-    total, following = int(found or b"0"), None
-    if total > limit:
+    following = None
+    if found.found > limit:
         relevance = sort is Sort.RELEVANCE and has_text
         keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-        following = listing.cursor_of(keyed, *last, relevance=relevance)
-    return Documents(text, stats, mask, following, min(total, limit))
+        following = listing.cursor_of(keyed, *found.last, relevance=relevance)
+    return Documents(found.text, found.stats, mask, following, found.count)
 
 
 def _finds_nothing(query: Query) -> bool:
