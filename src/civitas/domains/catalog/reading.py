@@ -26,6 +26,7 @@ from civitas.domains.catalog import (
 )
 from civitas.domains.catalog.indexing import tag_facet
 from civitas.domains.catalog.listing import Filters, Sort
+from civitas.domains.catalog.pieces import Gathered
 from civitas.domains.catalog.search import Query
 from civitas.domains.catalog.walking import Reach
 from civitas.domains.catalog.worth import Known
@@ -115,9 +116,8 @@ async def models(
     index = index or asking.current()
     vocabulary = None
     if query is not None and has_text:
-        vocabulary = await lookup.vocabulary_of(
-            reads, query, lookup.COUNTED if index is None else lookup.NAMED + 1
-        )
+        most = lookup.COUNTED if index is None else lookup.NAMED + 1
+        vocabulary = await lookup.vocabulary_of(reads, query, most)
     if index is not None:
         named = await from_index.page(
             reads, index, filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary,
@@ -126,25 +126,19 @@ async def models(
         if named is not None:
             return Documents(named.text, named.stats, mask, named.next_cursor, named.count)
     page = listing.page_statement(
-        filters,
-        actor,
-        sort=sort,
-        limit=limit,
-        cursor=cursor,
-        offset=offset,
-        vocabulary=vocabulary,
-        reach=reach,
-    )
+        filters, actor, sort=sort, limit=limit, cursor=cursor, offset=offset, vocabulary=vocabulary, reach=reach
+    )  # fmt: skip
     fetch = reads.fetch_planned_bytes if page.planned else reads.fetch_bytes
     found = pieces.gathered(await fetch(page.statement, page.params))
     if found is None:
         return Documents(b"", b"", mask)
-    following = None
-    if found.found > limit:
-        relevance = sort is Sort.RELEVANCE and has_text
-        keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
-        following = listing.cursor_of(keyed, *found.last, relevance=relevance)
+    following = _following(found, sort, has_text=has_text) if found.found > limit else None
     return Documents(found.text, found.stats, mask, following, found.count)
+
+
+def _following(found: Gathered, sort: Sort, *, has_text: bool) -> str:
+    keyed = Sort.MOST_DOWNLOADED if sort is Sort.RELEVANCE else sort
+    return listing.cursor_of(keyed, *found.last, relevance=sort is Sort.RELEVANCE and has_text)
 
 
 def _finds_nothing(query: Query) -> bool:
