@@ -64,8 +64,7 @@ class SocketIndex:
         self.timeout_s = timeout_s
         self._numbers = count(1)
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._writer: asyncio.StreamWriter | None = None
-        self._reading: asyncio.Task[None] | None = None
+        self._transport: asyncio.Transport | None = None
         self._opening = asyncio.Lock()
         self._paused_until = 0.0
         self._late = 0
@@ -135,46 +134,61 @@ class SocketIndex:
         """One message and its reply. Raises OSError, TimeoutError, ValueError."""
         number = next(self._numbers)
         async with asyncio.timeout(timeout_s):
-            writer = await self._open()
+            transport = await self._open()
             waiting: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
             self._waiting[number] = waiting
             try:
-                writer.write(frames.framed({"i": number, **message}))
+                transport.write(frames.framed({"i": number, **message}))
                 return await waiting
             finally:
                 self._waiting.pop(number, None)
 
-    async def _open(self) -> asyncio.StreamWriter:
-        if self._writer is not None and not self._writer.is_closing():
-            return self._writer
+    async def _open(self) -> asyncio.Transport:
+        if self._transport is not None and not self._transport.is_closing():
+            return self._transport
         async with self._opening:
-            if self._writer is None or self._writer.is_closing():
-                reader, self._writer = await asyncio.open_unix_connection(self.path)
-                self._reading = asyncio.create_task(self._read(reader, self._writer))
-            return self._writer
-
-    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        error: Exception = ConnectionError("the index has closed the connection")
-        try:
-            while (reply := await frames.read(reader)) is not None:
-                waiting = self._waiting.get(reply.get("i", 0))
-                if waiting is not None and not waiting.done():
-                    waiting.set_result(reply)
-        except (OSError, ValueError) as caught:
-            error = caught
-        finally:
-            writer.close()
-            if self._writer is writer:
-                self._writer = None
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_exception(error)
+            if self._transport is None or self._transport.is_closing():
+                loop = asyncio.get_running_loop()
+                made, _ = await loop.create_unix_connection(lambda: _Replies(self._waiting), str(self.path))
+                self._transport = made
+            return self._transport
 
     async def aclose(self) -> None:
         """Let the connection go."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+            # It closes with the next turn of the loop.
+            await asyncio.sleep(0)
+
+
+class _Replies(asyncio.Protocol):
+    """Hands replies to whoever waits for them; with the connection all waiting ends."""
+
+    def __init__(self, waiting: dict[int, asyncio.Future[dict[str, Any]]]) -> None:
+        self._waiting = waiting
+        self._frames = frames.Frames()
+        self._transport: asyncio.BaseTransport | None = None
+        self._error: Exception = ConnectionError("the index has closed the connection")
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        try:
+            for reply in self._frames.taken(data):
+                waiting = self._waiting.get(reply.get("i", 0))
+                if waiting is not None and not waiting.done():
+                    waiting.set_result(reply)
+        except ValueError as error:
+            self._error = error
+            if self._transport is not None:
+                self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(exc or self._error)

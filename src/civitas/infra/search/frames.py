@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from asyncio import IncompleteReadError, StreamReader
+from collections.abc import Iterator
 from typing import Any, Final
 
 import orjson
 
 LARGEST: Final = 16 * 2**20
+HEAD: Final = 4
 
 
 def framed(message: dict[str, Any]) -> bytes:
     """A message as it travels."""
     body = orjson.dumps(message)
-    return len(body).to_bytes(4, "big") + body
+    return len(body).to_bytes(HEAD, "big") + body
 
 
-async def read(reader: StreamReader) -> dict[str, Any] | None:
-    """The next message; None at the end. Raises ValueError for what is none."""
-    try:
-        size = int.from_bytes(await reader.readexactly(4), "big")
-        if size > LARGEST:
-            raise ValueError(f"a message of {size:,} bytes")
-        made = orjson.loads(await reader.readexactly(size))
-    except IncompleteReadError:
-        return None
-    if not isinstance(made, dict):
-        raise ValueError("a message that is no object")
-    return made
+class Frames:
+    """What comes over a socket, put together to messages."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def taken(self, data: bytes) -> Iterator[dict[str, Any]]:
+        """The messages that are whole now. Raises ValueError for what is none."""
+        data, at = self._rest + data if self._rest else data, 0
+        self._rest = b""
+        while len(data) - at >= HEAD:
+            size = int.from_bytes(data[at : at + HEAD], "big")
+            if size > LARGEST:
+                raise ValueError(f"a message of {size:,} bytes")
+            if len(data) - at - HEAD < size:
+                break
+            at += HEAD + size
+            made = orjson.loads(data[at - size : at])
+            if not isinstance(made, dict):
+                raise ValueError("a message that is no object")
+            yield made
+        self._rest = data[at:]

@@ -108,9 +108,9 @@ class Postings:
         self.few = few or Few()
         self.since: dict[int, array[int]] = {}
         self.added = 0
-        self._unions: OrderedDict[tuple[int, ...], BitMap] = OrderedDict()
+        self._unions: OrderedDict[tuple[Member, ...], BitMap] = OrderedDict()
         self._spans: OrderedDict[tuple[int, int], BitMap] = OrderedDict()
-        self._within: dict[int, list[BitMap]] = {}
+        self._within: dict[Member, list[BitMap]] = {}
 
     def one(self, term: int) -> BitMap:
         """Who carries a term. Not to be changed."""
@@ -125,12 +125,17 @@ class Postings:
 
     def any_of(self, group: Sequence[Member]) -> BitMap:
         """Who carries one of these. Not to be changed."""
-        spans = [one for one in group if isinstance(one, tuple)]
-        if spans:
-            terms = [one for one in group if isinstance(one, int)]
-            parts = [self._within_span(*span) for span in spans]
-            return parts[0] if len(group) == 1 else BitMap.union(*parts, self.any_of(terms))
-        return self._any_of_terms(tuple(one for one in group if isinstance(one, int)))
+        key = tuple(group)
+        kept = self._unions.get(key)
+        if kept is not None:
+            self._unions.move_to_end(key)
+            return kept
+        spans = [one for one in key if isinstance(one, tuple)]
+        terms = tuple([one for one in key if isinstance(one, int)])
+        if not spans:
+            return self._any_of_terms(terms)
+        parts = [self._within_span(*span) for span in spans]
+        return parts[0] if len(key) == 1 else BitMap.union(*parts, self.any_of(terms))
 
     def _within_span(self, low: int, high: int) -> BitMap:
         kept = self._spans.get((low, high))
@@ -154,10 +159,6 @@ class Postings:
         if len(key) == 1:
             return self.one(key[0])
         terms = key
-        kept = self._unions.get(key)
-        if kept is not None:
-            self._unions.move_to_end(key)
-            return kept
         large = [self.many[term] for term in terms if term in self.many]
         small = [term for term in terms if term not in self.many]
         made = BitMap.union(*large) if large else BitMap()

@@ -110,9 +110,11 @@ async def listening(path: Path, answers: Answers) -> AsyncIterator[None]:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     _clear(path)
+    askers: set[_Asker] = set()
     before = os.umask(0o177)
     try:
-        server = await asyncio.start_unix_server(lambda r, w: _serve(answers, r, w), path)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: _Asker(answers, askers), path)
     finally:
         os.umask(before)
     made = _which(path)
@@ -120,6 +122,9 @@ async def listening(path: Path, answers: Answers) -> AsyncIterator[None]:
         async with server:
             yield
     finally:
+        for asker in list(askers):
+            if asker.transport is not None:
+                asker.transport.close()
         if made is not None and _which(path) == made:
             await asyncio.to_thread(path.unlink, missing_ok=True)
 
@@ -150,13 +155,41 @@ def _clear(path: Path) -> None:
     raise Conflict(f"An index answers at {path} already.")
 
 
-async def _serve(answers: Answers, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while (message := await frames.read(reader)) is not None:
-            writer.write(frames.framed({"i": message.get("i"), **answers.to(message)}))
-            await writer.drain()
-    except (OSError, ValueError, asyncio.CancelledError) as error:
-        if isinstance(error, ValueError):
+class _Asker(asyncio.Protocol):
+    """Somebody who is connected. Answered as soon as heard: without a task, which would cost as much as a small page."""
+
+    def __init__(self, answers: Answers, askers: set[_Asker]) -> None:
+        self._answers, self._askers = answers, askers
+        self._frames = frames.Frames()
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self.transport = transport  # type: ignore[assignment]
+        self._askers.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self._askers.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return
+        try:
+            for message in self._frames.taken(data):
+                transport.write(frames.framed({"i": message.get("i"), **self._answers.to(message)}))
+        except ValueError as error:
             log.warning("index.message", error=str(error))
-    finally:
-        writer.close()
+            transport.close()
+
+    def pause_writing(self) -> None:
+        """Who does not read is not read from."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        if self.transport is not None:
+            self.transport.resume_reading()

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _SIGN: Final = 2**63 - 1
+_TERMS: Final = {int}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,14 @@ class Question:
 
 
 def _groups(given: Any) -> tuple[Group, ...]:
-    return tuple(
-        tuple((int(one[0]), int(one[1])) if isinstance(one, list | tuple) else int(one) for one in group)
-        for group in given
-    )
+    return tuple(map(_group, given))
+
+
+def _group(given: Any) -> Group:
+    # Half a hundred terms, most of them: levels.
+    if set(map(type, given)) == _TERMS:
+        return tuple(given)
+    return tuple((int(one[0]), int(one[1])) if isinstance(one, list | tuple) else int(one) for one in given)
 
 
 @dataclass(frozen=True, slots=True)
