@@ -1,10 +1,11 @@
 """What the public API and the pages read of the catalogue, over the pool of bare connections.
 
-Every function is one statement; a search with words is two, the first looking the words up.
+Every function is one statement; a search with words is two, the first looking the words up, and thousands of hashes are some.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -43,6 +44,8 @@ _FULL = {name: sql.replace("${body}", 'coalesce(d."full", d.safe)') for name, sq
 _STATS: Final = documents.STATS.encode()
 
 MAX_HASHES: Final = 10_000
+# So many are looked up by one statement.
+HASHES_TOGETHER: Final = 2500
 # Above every other character: ends the range of words with a prefix.
 LAST = chr(0x10FFFF)
 
@@ -228,14 +231,22 @@ async def versions_by_hashes(reads: ReadPool, values: Sequence[str], *, mask: in
 async def ids_by_hashes(reads: ReadPool, values: Sequence[str]) -> bytes:
     """A JSON list of {"modelVersionId", "modelId", "hash"} for up to `MAX_HASHES` hashes, in their order.
 
-    One statement, one entry a hash (in upper case).
+    One entry a hash (in upper case). One statement, or of many hashes some at the same time: each takes six microseconds of
+    the database, nearly all of them in two indexes.
 
     What cannot be a hash is passed over like one that nobody has: callers send whole folders.
     """
     # In order, so that neighbours of the index are read together: five times quicker (measured).
-    hashes = sorted({value.upper() for value in values})
-    rows = await reads.fetch_bytes(_SAFE["ids_by_hashes"], {"hashes": ",".join(hashes).replace("\x00", "")})
-    return b"[" + (rows[0][0] or b"") + b"]"
+    folded = map(str.upper, values)
+    hashes = sorted({one for one in folded if len(one) in search.HASH_LENGTHS and "," not in one})
+    parts = [hashes[at : at + HASHES_TOGETHER] for at in range(0, len(hashes), HASHES_TOGETHER)]
+    found = await asyncio.gather(
+        *(
+            reads.fetch_bytes(_SAFE["ids_by_hashes"], {"hashes": ",".join(part).replace("\x00", "")})
+            for part in parts
+        )
+    )
+    return b"[" + b",".join([rows[0][0] for rows in found if rows[0][0]]) + b"]"
 
 
 async def tensor_metadata(reads: ReadPool, file_id: int) -> dict[str, Any]:

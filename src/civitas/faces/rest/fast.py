@@ -236,7 +236,7 @@ async def _hashes(request: Request, most: int) -> list[str]:
         raise wrong(
             "body", "Expected a JSON array of hashes", code="invalid_type", expected="array"
         ) from None
-    if not isinstance(found, list) or any(type(value) is not str for value in found):
+    if not isinstance(found, list) or not set(map(type, found)) <= {str}:
         raise wrong("body", "Expected a JSON array of hashes", code="invalid_type", expected="array")
     if len(found) > most:
         raise wrong("body", f"Array must contain at most {most} element(s)", code="too_big", maximum=most)

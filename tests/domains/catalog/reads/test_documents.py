@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import orjson
+import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.domains.catalog.reads.conftest import Queries
@@ -200,6 +202,46 @@ async def test_a_deleted_model_keeps_a_tombstone_that_answers_by_hash(
     assert model["deletedReason"] == "A wish of its creator."
     assert model.keys() >= MODEL_KEYS and model["modelVersions"][0].keys() >= VERSION_KEYS
     assert (await session.execute(select(ModelListing))).first() is None
+
+
+@pytest.mark.parametrize("together", [1, 2, reading.HASHES_TOGETHER])
+async def test_many_hashes_at_once_whatever_is_looked_up_together(
+    session: AsyncSession, reads: BoundReads, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    """The version that is there before a tombstone, then the earliest; what is no hash, and what nobody has, is passed over."""
+    monkeypatch.setattr(reading, "HASHES_TOGETHER", together)
+    models = [(await make_published_model(session))[0] for _ in range(4)]
+    await rebuilding.rebuild(session, models)
+    await set_status(session, models[0], "Deleted")
+    await rebuilding.rebuild(session, models)
+    rows = (await session.execute(select(FileHash.value, FileHash.version_id))).all()
+    versions = {version: model for model, version in (await session.execute(
+        select(ModelVersion.model_id, ModelVersion.id))).all()}  # fmt: skip
+    # The same bytes in the deleted model, the third and the fourth.
+    shared = {version for version, model in versions.items() if model != models[1]}
+    await session.execute(
+        update(FileHash)
+        .values(value="AB" * 32)
+        .where(FileHash.kind == "SHA256", FileHash.version_id.in_(shared))
+    )
+    values = [row.value for row in (await session.execute(select(FileHash.value))).all()]
+    junk = [
+        "0" * 64,
+        "x",
+        "",
+        f"{rows[0].value},{rows[-1].value}",
+        "\0" * 8,
+        "ß" * 32,
+        "é" * 12,
+        "\ud800" * 8,
+    ]
+    found = orjson.loads(await reading.ids_by_hashes(reads, [*junk, *map(str.lower, values), *values]))
+    assert [one["hash"] for one in found] == sorted(set(values))
+    by_hash = {one["hash"]: (one["modelId"], one["modelVersionId"]) for one in found}
+    third = min(version for version, model in versions.items() if model == models[2])
+    assert by_hash["AB" * 32] == (models[2], third)
+    assert all(versions[version] == model for model, version in by_hash.values())
+    assert await reading.ids_by_hashes(reads, junk) == b"[]" == await reading.ids_by_hashes(reads, [])
 
 
 async def test_a_deleted_version_leaves_its_model_and_still_answers(

@@ -23,13 +23,13 @@ SELECT ${body}, d.stats
 
 -- name: ids_by_hashes
 -- One long value instead of thousands of rows. A version that is there comes before a tombstone, then the earliest.
-SELECT string_agg('{"modelVersionId":' || f.first[2] || ',"modelId":' || f.first[3] || ',"hash":"' || f.value || '"}',
+SELECT string_agg('{"modelVersionId":' || f.version_id || ',"modelId":' || f.model_id || ',"hash":"' || f.value || '"}',
                   ',' ORDER BY f.value)
-  FROM (SELECT h.value, min(ARRAY[CASE d.state WHEN 'public' THEN 0 ELSE 1 END, d.version_id, d.model_id]) AS first
+  FROM (SELECT DISTINCT ON (h.value) h.value, d.version_id, d.model_id
           FROM unnest(string_to_array(%(hashes)s, ',')) AS q(value)
           JOIN file_hashes h ON h.value = q.value
           JOIN version_documents d ON d.version_id = h.version_id
-         GROUP BY h.value) f;
+         ORDER BY h.value, d.state <> 'public', d.version_id) f;
 
 -- name: tensor_metadata
 SELECT f.id, f.version_id, f.name, f.format, h.architecture, h.training, h.metadata, h.tensors,
