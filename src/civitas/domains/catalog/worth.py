@@ -2,7 +2,8 @@
 
 A page of common things comes soon in a walk of the order: of `t` models that a part `p` of all is like, it is complete after
 some t / p rows, wherever in the order it begins. A few hundred rows are walked in the time that a question and the check of
-its answer take. What part of all it is, is known from how many models carry each facet, as if facets came independently;
+its answer take: at 200,000 models both cost the same processor time at 220 rows for a page of 20 and at 650 for one of 100
+(2.4 microseconds a row, by a page 1.2 ms or 5.7 ms from the index). What part of all it is, is known from how many models carry each facet, as if facets came independently;
 where that errs, the walk is bounded (see walking).
 """
 
@@ -18,7 +19,9 @@ from civitas.infra.db.readpool import ReadPool
 
 # In so small a catalogue anything is found soon.
 SMALL: Final = 2000
-WALKED: Final = 400
+# So many rows are walked in the time of a question, and so many for each row of its answer.
+WALKED: Final = 100
+WALKED_EACH: Final = 6
 LASTS_S: Final = 60.0
 # The facets that divide the catalogue into large parts: types, base models, both, formats, and so on. Tags are many, and
 # hardly one is carried by as many models as it takes; those not known here count as rare.
@@ -69,4 +72,4 @@ def quick(counts: Counts, sought: Sought, take: int, *, words: bool) -> bool:
     share = 1.0 - counts.share(sought.without)
     for group in sought.groups:
         share *= counts.share(group)
-    return take < WALKED * share
+    return take < (WALKED + WALKED_EACH * take) * share

@@ -235,6 +235,7 @@ async def test_what_sql_is_quick_with_is_not_asked(session: AsyncSession, reads:
     facets = {
         "t:lora": 600_000,
         "t:vae": 3000,
+        "t:checkpoint": 100_000,
         "b:sdxl 1.0": 500_000,
         "tb:lora|sdxl 1.0": 300_000,
         "+credit": 900_000,
@@ -258,7 +259,9 @@ async def test_what_sql_is_quick_with_is_not_asked(session: AsyncSession, reads:
     ):  # fmt: skip
         assert await asked(dear), dear
     # As many as are wanted may be too many.
-    assert await asked(lora, limit=200, offset=100) and await asked(both, limit=150)
+    tenth = Filters(types=("Checkpoint",))
+    assert not await asked(tenth, limit=20) and await asked(tenth, limit=20, offset=20)
+    assert await asked(tenth, limit=100) and not await asked(both, limit=150)
     assert not await asked(lora, worth.Known(Counts({}, SMALL), read_at=float("inf")))
     assert not await asked(Filters(tags=("anime",)), worth.Known()), "thirty models, as they were counted"
     counts = await worth.Known().of(reads)
