@@ -2,9 +2,9 @@
 
 A page of common things comes soon in a walk of the order: of `t` models that a part `p` of all is like, it is complete after
 some t / p rows, wherever in the order it begins. A few hundred rows are walked in the time that a question and the check of
-its answer take: at 200,000 models both cost the same processor time at 220 rows for a page of 20 and at 650 for one of 100
-(2.4 microseconds a row, by a page 1.2 ms or 5.7 ms from the index). What part of all it is, is known from how many models carry each facet, as if facets came independently;
-where that errs, the walk is bounded (see walking).
+its answer take: at 200,000 models both cost the same processor time at 220 rows for a page of 20 and at 650 for one of
+100 (2.4 microseconds a row; a page by the index 1.2 ms and 5.7 ms). What part of all it is, is known from how many models
+carry each facet, as if facets came independently; where that errs, the walk is bounded (see walking).
 """
 
 from __future__ import annotations
