@@ -53,12 +53,13 @@ async def test_variants_have_fixed_widths_and_no_metadata(imaging: PillowImaging
     done = await imaging.process(source, out)
     assert [(v.width, v.height) for v in done.variants if v.format == "avif"] == [
         (96, 48),
+        (180, 90),
         (320, 160),
         (450, 225),
         (500, 250),
     ]
     assert sorted(p.name for p in out.iterdir()) == sorted(
-        f"{w}.{f}" for w in (96, 320, 450, 500) for f in ("avif", "webp", "jpeg")
+        f"{w}.{f}" for w in (96, 180, 320, 450, 500) for f in ("avif", "webp", "jpeg")
     )
     for variant in done.variants:
         raw = variant.path.read_bytes()

@@ -122,7 +122,7 @@ async def test_the_fake_judges_like_the_real_one(tmp_path: Path) -> None:
     fake: Imaging = FakeImaging()
     done = await fake.process(encoded(quarters(500, 400), "PNG"), tmp_path)
     assert (done.facts.width, done.facts.height, done.facts.format) == (500, 400, "png")
-    assert [v.width for v in done.variants if v.format == "webp"] == [96, 320, 450, 500]
+    assert [v.width for v in done.variants if v.format == "webp"] == [96, 180, 320, 450, 500]
     assert all(v.path.stat().st_size == v.size for v in done.variants)
     with pytest.raises(Invalid):
         await fake.inspect(b"<svg/>")

@@ -22,7 +22,7 @@ from civitas.faces.http.portraits import portrait
 from civitas.faces.http.state import state_of
 from civitas.faces.web import pictures
 from civitas.faces.web.cards import cards_of
-from civitas.faces.web.pictures import SAMPLE_WIDTHS, Eyes
+from civitas.faces.web.pictures import SAMPLE_WIDTHS, THUMB_WIDTHS, Eyes
 from civitas.faces.web.props import Creator, ModelCard, Picture
 
 NOUNS: Mapping[Kind, str] = {
@@ -95,7 +95,7 @@ def card(found: Shown, seen: Sequence[Shot], eyes: Eyes) -> CollectionCard:
         noun=NOUNS[found.kind],
         icon=ICONS[found.kind],
         count=found.count,
-        pictures=tuple(pictures.of_shot(shot, eyes) for shot in seen),
+        pictures=tuple(pictures.of_shot(shot, eyes, widths=THUMB_WIDTHS) for shot in seen),
         creator=creator_of(found),
         mark=mark,
     )

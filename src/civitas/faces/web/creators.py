@@ -14,7 +14,7 @@ from civitas.domains.accounts import queries
 from civitas.domains.catalog import showing
 from civitas.faces.http.state import state_of
 from civitas.faces.web import formats, pictures
-from civitas.faces.web.pictures import avatar_url
+from civitas.faces.web.pictures import THUMB_WIDTHS, avatar_url
 from civitas.faces.web.props import Creator, Picture
 from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
@@ -68,7 +68,7 @@ async def show(request: Request, actor: Visitor) -> Response:
                 badges.get(found.username.lower()),
             ),
             tuple(
-                pictures.of_shot(shot, eyes)
+                pictures.of_shot(shot, eyes, widths=THUMB_WIDTHS)
                 for shot in works.get(found.username.lower(), ())
                 if not eyes.blurs(shot.level)
             ),

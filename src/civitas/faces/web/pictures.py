@@ -13,6 +13,8 @@ from civitas.domains.catalog.showing import Shot
 from civitas.faces.web.props import Level, Picture
 
 CARD_WIDTHS: Final = (320, 450, 640)
+# Where several stand side by side on one card.
+THUMB_WIDTHS: Final = (180, *CARD_WIDTHS)
 SAMPLE_WIDTHS: Final = (450, 640, 960, 1280)
 
 _WIDTH = re.compile(r"/width=\d+/")

@@ -24,7 +24,7 @@ class ImagingSettings(BaseModel):
     )
     max_frames: int = Field(2_000, ge=1, description="Most frames an animated image may have.")
     widths: tuple[int, ...] = Field(
-        (96, 320, 450, 640, 960, 1280, 2048),
+        (96, 180, 320, 450, 640, 960, 1280, 2048),
         min_length=1,
         max_length=16,
         description="Widths, in pixels, at which smaller copies are made. Images are never enlarged.",

@@ -78,7 +78,7 @@ def parse_transform(segment: str) -> Transform:
 def widths_for(original_width: int, widths: Sequence[int] = DEFAULT_WIDTHS) -> list[int]:
     """Widths at which copies of an image exist, ascending: the fixed ones below its own, then its own or the largest.
 
-    Nothing is enlarged, so an image 500 wide has 96, 320, 450 and 500.
+    Nothing is enlarged, so an image 500 wide has 96, 180, 320, 450 and 500.
     """
     top = min(original_width, max(widths))
     return [*sorted({width for width in widths if 0 < width < top}), top]
