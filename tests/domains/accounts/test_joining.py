@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import patch
 
 import pytest
+from psycopg.pq.abc import PGresult
 from sqlalchemy import event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.domains.accounts.conftest import SITE, Post, secret_in
@@ -16,6 +18,7 @@ from civitas.domains.accounts.sessions import Browser, SignedIn
 from civitas.domains.accounts.tables import MailToken, Person
 from civitas.domains.accounts.types import SYSTEM, Role
 from civitas.infra.db.database import Database
+from civitas.infra.db.direct import Direct, Values
 from civitas.infra.mail.mailer import Mailer, MemoryMailer
 from civitas.infra.queue.context import TaskContext
 from civitas.infra.queue.draining import drain
@@ -78,9 +81,16 @@ async def _statements(session: AsyncSession, work: object) -> list[str]:
     def note(_c: object, _cur: object, statement: str, *_: object) -> None:
         seen.append(statement)
 
+    ask = Direct.ask_within
+
+    async def note_past_the_mapper(direct: Direct, statement: str, values: Values) -> PGresult:
+        seen.append(statement)
+        return await ask(direct, statement, values)
+
     event.listen(connection, "before_cursor_execute", note)
     try:
-        await work  # type: ignore[misc]
+        with patch.object(Direct, "ask_within", note_past_the_mapper):
+            await work  # type: ignore[misc]
     finally:
         event.remove(connection, "before_cursor_execute", note)
     return seen

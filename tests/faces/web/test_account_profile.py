@@ -49,7 +49,9 @@ async def test_models_hang_on_the_wall_and_mature_ones_only_for_those_who_asked(
     assert "Gentle" in page
     assert "Fierce" not in page
     await client.sign_in(viewer)
-    await client.submit("/account/preferences/browsing", level=["1", "16"], adult_confirmed="true")
+    await client.submit(
+        "/account/preferences/browsing", **{"level-1": "show", "level-16": "blur"}, adult_confirmed="true"
+    )
     assert "Fierce" in (await client.page("/user/maker")).text
 
 
