@@ -135,9 +135,14 @@ def _ours(raw: dict[str, Any]) -> dict[str, Any]:
     return dict(zip(FIELDS, [WRITERS.get(read.format or "", read.format), *told], strict=True))
 
 
+_SEEN: list[Image.Image] = []
+
+
 def theirs(data: bytes) -> dict[str, Any]:
     """What sd-parsers reads, in our words: numbers as numbers, models without folder and ending."""
-    found = ParserManager().parse(BytesIO(data))
+    # The library knows what it read last by where the picture lies in memory: none may come to lie where another lay.
+    _SEEN.append(image := Image.open(BytesIO(data)))
+    found = ParserManager().parse(image)
     if found is None:
         return dict.fromkeys(FIELDS)
     sampler = found.samplers[0]
