@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_id
 
 MAX_LENGTH: Final = 512
 
@@ -217,7 +218,7 @@ def _bad(reason: str) -> Invalid:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return row_id(text or "")
 
 
 def _check(pattern: re.Pattern[str], text: str, what: str) -> str:

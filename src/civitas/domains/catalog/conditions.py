@@ -88,7 +88,7 @@ def _add_facets(made: Statement, filters: Filters, actor: Actor) -> None:
     every = [indexing.tag_facet(tag) for tag in (*filters.tags, *query.wanted.tags)]
     none = [indexing.tag_facet(tag) for tag in (*filters.without_tags, *query.unwanted.tags)]
     if not filters.hidden:
-        none += [indexing.tag_facet(tag) for tag in hidden_tags.tags_of(actor.themes)]
+        none += hidden_tags.theme_facets(actor)
     none += [indexing.type_facet(t) for t in query.unwanted.types]
     none += [indexing.base_facet(b) for b in query.unwanted.bases]
     groups = _type_and_base(filters.types, filters.base_models)
@@ -171,10 +171,7 @@ def _add_columns(made: Statement, filters: Filters, actor: Actor) -> None:
         made.where.append(f"l.model_id IN ({mine} AND e.kind = 'hide')")
         return
     made.where.append(f"NOT EXISTS ({engaged} AND e.kind = 'hide')")
-    made.where.append(
-        "NOT l.facets && ARRAY(SELECT '#' || t.name FROM hidden_tags h JOIN tags t ON t.id = h.tag_id "
-        f"WHERE h.person_id = {viewer})"
-    )
+    made.where.append(f"NOT l.facets && {hidden_tags.FACETS.format(viewer)}")
     made.where.append(
         f"NOT EXISTS (SELECT FROM follows f WHERE f.person_id = {viewer} AND f.target_id = l.person_id "
         "AND f.kind IN ('hide', 'block'))"

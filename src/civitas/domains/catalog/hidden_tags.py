@@ -16,12 +16,17 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.domains.accounts.types import Actor, Scope
+from civitas.domains.catalog.indexing import tag_facet
 from civitas.domains.catalog.licences import read_data
 from civitas.domains.catalog.tables import Tag
 from civitas.domains.catalog.wish_tables import HiddenTag
 from civitas.kit.errors import Conflict, NotFound
 
 MOST: Final = 2000
+# The facets of the tags that a person chose one by one, for a statement over the listings.
+FACETS: Final = (
+    "ARRAY(SELECT '#' || t.name FROM hidden_tags h JOIN tags t ON t.id = h.tag_id WHERE h.person_id = {})"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,11 @@ def tags_of(keys: Iterable[str]) -> tuple[str, ...]:
     """The tags of some themes; a theme that is not known has none."""
     known = themes()
     return tuple(tag for key in keys for tag in known.get(key, ()))
+
+
+def theme_facets(actor: Actor) -> list[str]:
+    """The facets of the tags of the themes that the actor does not want to meet."""
+    return [tag_facet(tag) for tag in tags_of(actor.themes)]
 
 
 async def hide(session: AsyncSession, actor: Actor, *, name: str) -> int:

@@ -12,13 +12,12 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.events.catalog import ModelChanged
-from civitas.domains.accounts.types import ALL_MASK, BLOCKED, PG, XXX, R, X
+from civitas.domains.accounts.types import ALL_MASK, BLOCKED, MATURE_MASK, PG
 from civitas.domains.catalog import base_models
 from civitas.domains.catalog.tables import Model, ModelVersion, VersionPreview
 from civitas.domains.catalog.types import Status
 from civitas.infra.queue.outbox import publish
 
-MATURE = R | X | XXX
 MAX_PREVIEWS = 100
 
 
@@ -43,7 +42,7 @@ def forbidden_levels(model: Model, version: ModelVersion) -> int:
     """Levels that a version's pictures may not have: by its licence, or because the model is for everybody."""
     found = base_models.current().find(version.base_model)
     licence = found.forbidden_levels if found is not None else 0
-    return licence | BLOCKED | (MATURE if model.minor or model.sfw_only else 0)
+    return licence | BLOCKED | (MATURE_MASK if model.minor or model.sfw_only else 0)
 
 
 async def replace(session: AsyncSession, *, version_id: int, previews: Sequence[Preview]) -> None:
@@ -89,12 +88,12 @@ async def relevel(session: AsyncSession, model: Model) -> None:
     )
     for version_id, before in versions.all():
         # A version without pictures has nothing to hide.
-        after = MATURE if model.nsfw else levels.get(version_id, PG)
+        after = MATURE_MASK if model.nsfw else levels.get(version_id, PG)
         if after != before:
             await session.execute(
                 update(ModelVersion).where(ModelVersion.id == version_id).values(nsfw_level=after)
             )
-    model.nsfw_level = MATURE if model.nsfw else reduce(or_, levels.values(), 0) & ALL_MASK or PG
+    model.nsfw_level = MATURE_MASK if model.nsfw else reduce(or_, levels.values(), 0) & ALL_MASK or PG
     await session.flush()
 
 

@@ -25,7 +25,6 @@ from civitas.domains.catalog import (
     walking,
     words,
 )
-from civitas.domains.catalog.indexing import tag_facet
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.catalog.pieces import Gathered
 from civitas.domains.catalog.search import Query
@@ -298,7 +297,7 @@ async def suggest(
         "words": tag,
         "words_beyond": tag + LAST,
         "viewer": actor.id,
-        "themes": [tag_facet(tag) for tag in hidden_tags.tags_of(actor.themes)],
+        "themes": hidden_tags.theme_facets(actor),
     }
     hidden, people = ("", "") if actor.id is None else (_HIDDEN, _HIDDEN_PEOPLE)
     counted = "safe_model_count" if mask & actor.mask & ~SAFE_MASK == 0 else "model_count"
@@ -322,9 +321,8 @@ _HIDDEN = (
     "AND e.model_id = l.model_id AND e.kind = 'hide') "
     "AND NOT EXISTS (SELECT FROM follows f WHERE f.person_id = %(viewer)s::bigint "
     "AND f.target_id = l.person_id AND f.kind IN ('hide', 'block')) "
-    "AND NOT l.facets && (%(themes)s::text[] || ARRAY(SELECT '#' || t.name FROM hidden_tags h "
-    "JOIN tags t ON t.id = h.tag_id WHERE h.person_id = %(viewer)s::bigint))"
-)
+    "AND NOT l.facets && (%(themes)s::text[] || ${tags})"
+).replace("${tags}", hidden_tags.FACETS.format("%(viewer)s::bigint"))
 _HIDDEN_PEOPLE = (
     "AND NOT EXISTS (SELECT FROM follows f WHERE f.person_id = %(viewer)s::bigint "
     "AND f.target_id = p.id AND f.kind IN ('hide', 'block'))"

@@ -24,6 +24,7 @@ from civitas.faces.live.following import Following
 from civitas.faces.live.streams import HEARTBEAT_S, LONGEST_S, EventStream
 from civitas.infra.db.readpool import ReadPool
 from civitas.kit import clock
+from civitas.kit.ids import row_id
 
 router = APIRouter(include_in_schema=False)
 
@@ -89,4 +90,4 @@ def _event(stir: Stir) -> bytes:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+    return row_id(text) or 0

@@ -22,6 +22,7 @@ from civitas.faces.rest.shapes import Answer, Body
 from civitas.faces.rest.writing import Writer
 from civitas.kit import paging
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_ids
 
 router = APIRouter(tags=["Comments"], dependencies=[CheckedForm])
 
@@ -173,11 +174,9 @@ async def count_comments(
     """How many comments are shown on each of up to 200 subjects of one kind: `ids=1,2,3`."""
     await take(request, "read")
     parts = [part.strip() for part in ids.split(",") if part.strip()]
-    if len(parts) > MOST_COUNTED or not all(
-        part.isascii() and part.isdigit() and len(part) < 19 for part in parts
-    ):
+    numbers = row_ids(parts)
+    if len(parts) > MOST_COUNTED or len(numbers) < len(parts):
         raise Invalid(f"ids are up to {MOST_COUNTED} numbers with commas between them.", code="bad_ids")
-    numbers = [int(part) for part in parts]
     found = await counting.counts(session, kind=kind, ids=numbers)
     return Counts(counts={number: found.get(number, 0) for number in numbers})
 

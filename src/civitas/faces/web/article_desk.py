@@ -43,6 +43,7 @@ from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, redirect
 from civitas.kit.errors import Fault, Invalid
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -218,7 +219,7 @@ async def autosave(request: Request, creator: Creator, article_id: int) -> Respo
                 article_id=article_id,
                 title=form.get("title"),
                 content=form.get("content"),
-                based_on=_number(form.get("based_on")),
+                based_on=row_id(form.get("based_on")),
                 kind=Saved.AUTO,
             )
     except Fault as fault:
@@ -283,7 +284,7 @@ async def _do(session: AsyncSession, creator: Actor, article_id: int, form: Ente
         article_id=article_id,
         title=form.get("title"),
         content=form.get("content"),
-        based_on=_number(form.get("based_on")),
+        based_on=row_id(form.get("based_on")),
     )
     await writing.describe(
         session,
@@ -292,7 +293,7 @@ async def _do(session: AsyncSession, creator: Actor, article_id: int, form: Ente
         category=form.get("category"),
         tags=words(form.get("tags")),
         cover_image_id=_cover(form.get("cover")),
-        floor_level=_number(form.get("level")) or 1,
+        floor_level=row_id(form.get("level")) or 1,
     )
     if deed == "unpublish":
         await publishing.unpublish(session, creator, article_id=article_id)
@@ -375,15 +376,11 @@ def _entered(desk: Desk) -> Entered:
     return Entered({name: (value,) for name, value in values.items()})
 
 
-def _number(given: str) -> int | None:
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
-
-
 def _cover(given: str) -> int:
     """A picture by its number or its address."""
     last = given.strip().split("?")[0].rstrip("/")
     for part in reversed(last.split("/")):
-        if (number := _number(part)) is not None:
+        if (number := row_id(part)) is not None:
             return number
     if last:
         raise Invalid(

@@ -42,6 +42,7 @@ from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit.errors import Fault, Forbidden, Invalid, NotFound
+from civitas.kit.ids import row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -190,7 +191,7 @@ async def review(request: Request, member: Member, session: Unit, collection_id:
     form = await forms.read(request)
     state = State.ACCEPTED if form.get("do") == "accept" else State.REJECTED
     count = await reviewing.review(
-        session, member, collection_id=collection_id, item_ids=_numbers(form.all("item")), state=state
+        session, member, collection_id=collection_id, item_ids=row_ids(form.all("item")), state=state
     )
     said = "accepted" if state is State.ACCEPTED else "rejected"
     return redirect(request, f"{href_of(collection_id)}/review", text=f"{count} {said}.")
@@ -200,18 +201,18 @@ async def review(request: Request, member: Member, session: Unit, collection_id:
 async def many(request: Request, member: Member, session: Unit, collection_id: int) -> Response:
     """Move or remove what was ticked, or let one thing stand for all."""
     form = await forms.read(request)
-    chosen = _numbers(form.all("thing"))
+    chosen = row_ids(form.all("thing"))
     back = local_path(form.get("back"), f"{href_of(collection_id)}?select=1")
     if form.get("do") == "remove":
         count = await filling.remove(session, member, collection_id=collection_id, subject_ids=chosen)
         return redirect(request, back, text=f"{count} taken out.")
     if form.get("do") == "cover":
-        item = _numbers(form.all("item"))
+        item = row_ids(form.all("item"))
         await making.set_cover(
             session, member, collection_id=collection_id, item_id=item[0] if item else None
         )
         return redirect(request, back, text="This one stands for the collection now.")
-    target = _numbers(form.all("to"))
+    target = row_ids(form.all("to"))
     if not target:
         raise Invalid("Choose the collection that they go to.", code="no_target")
     count = await filling.move(
@@ -271,7 +272,7 @@ def _edit(form: Entered) -> CollectionEdit:
 
 def _rules(form: Entered) -> Contest:
     most = form.get("most_each")
-    level = sum(_numbers(form.all("level")))
+    level = sum(row_ids(form.all("level")))
     return Contest(
         starts_at=_moment(form, "starts_at"),
         ends_at=_moment(form, "ends_at"),
@@ -297,7 +298,3 @@ def _moment(form: Entered, name: str) -> datetime | None:
         raise Invalid(
             "This is no time.", code="bad_contest", fields={name: "Write it as 2026-03-31T18:00."}
         ) from None
-
-
-def _numbers(values: tuple[str, ...]) -> list[int]:
-    return [int(one) for one in values if one.isascii() and one.isdigit() and len(one) < 19]

@@ -22,6 +22,7 @@ from civitas.faces.web.forms import Entered
 from civitas.faces.web.templating import fragment, render, toast_header
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit.errors import Fault, Invalid, NotFound
+from civitas.kit.ids import row_id, row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -62,12 +63,7 @@ async def _page(
     done: bool = False,
 ) -> SavePage:
     facts = await resolve(session, Subject(kind.value, subject_id))
-    may = facts is not None and (
-        facts.owner_id == member.id
-        or member.is_moderator
-        or (facts.public and levels.level_of(facts) & member.mask)
-    )
-    if facts is None or not may:
+    if facts is None or not (member.is_moderator or levels.meets(member, facts)):
         raise NotFound(f"This {NOUNS[kind]} was not found.", code="subject_not_found")
     return SavePage(
         kind=kind.value,
@@ -105,7 +101,7 @@ async def save(request: Request, member: Member, session: Unit) -> Response:
 
 
 async def _save(session: AsyncSession, member: Actor, form: Entered, kind: Kind, subject_id: int) -> str:
-    offered, wanted = _numbers(form.all("offered")), _numbers(form.all("in"))
+    offered, wanted = row_ids(form.all("offered")), row_ids(form.all("in"))
     put, taken = await bookmarks.save(
         session,
         member,
@@ -113,7 +109,7 @@ async def _save(session: AsyncSession, member: Actor, form: Entered, kind: Kind,
         subject_id=subject_id,
         offered=offered,
         wanted=wanted,
-        tags={number: tag for number in offered for tag in _numbers(form.all(f"tag-{number}")) if tag},
+        tags={number: tag for number in offered for tag in row_ids(form.all(f"tag-{number}")) if tag},
     )
     name = form.get("name").strip()
     if name:
@@ -136,11 +132,7 @@ async def _save(session: AsyncSession, member: Actor, form: Entered, kind: Kind,
 
 
 def _subject(form: Entered) -> tuple[Kind, int]:
-    given = form.get("id")
-    if form.get("kind") not in set(Kind) or not (given.isascii() and given.isdigit() and len(given) < 19):
+    number = row_id(form.get("id"))
+    if form.get("kind") not in set(Kind) or number is None:
         raise NotFound("There is nothing to save here.", code="subject_not_found")
-    return Kind(form.get("kind")), int(given)
-
-
-def _numbers(values: tuple[str, ...]) -> list[int]:
-    return [int(one) for one in values if one.isascii() and one.isdigit() and len(one) < 19]
+    return Kind(form.get("kind")), number

@@ -36,6 +36,7 @@ from civitas.faces.web.templating import fragment, render, toast_header
 from civitas.faces.web.visits import Member, Visitor, redirect
 from civitas.kit import paging
 from civitas.kit.errors import Fault, Invalid, NotFound
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -68,7 +69,7 @@ async def write(request: Request, actor: Member, kind: Kind, subject_id: Number)
     form = await forms.read(request, longest=LONGEST * 2)
     subject = Subject(kind, subject_id)
     text = form.get("parent")
-    parent = int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    parent = row_id(text)
     database = state_of(request).database
     try:
         async with database.unit() as session:

@@ -24,6 +24,7 @@ from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Visitor
 from civitas.kit.errors import NotFound
+from civitas.kit.ids import row_id
 
 router = APIRouter(include_in_schema=False)
 
@@ -120,7 +121,7 @@ def chosen(params: Mapping[str, str], versions: Sequence[int]) -> tuple[int | No
 
     def number(name: str) -> int | None:
         text = params.get(name, "").strip().lstrip("@")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+        return row_id(text)
 
     left, right = number("other") or number("left"), number("right")
     if right is None:

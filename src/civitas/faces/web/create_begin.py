@@ -18,6 +18,7 @@ from civitas.faces.http.state import state_of
 from civitas.faces.web import create_form
 from civitas.faces.web.forms import Entered
 from civitas.kit.errors import NotFound
+from civitas.kit.ids import row_id
 
 OURS: Final = "Tessera"
 # How much of a picture changes in what is like it, and how many of these are made unless another number is chosen.
@@ -41,8 +42,8 @@ async def begin(request: Request, session: AsyncSession, visitor: Actor) -> Begu
         # The form as it stands, come anew because another checkpoint has other settings.
         given = {name: tuple(asked.getlist(name)[:60]) for name in asked}
         return Begun(Entered(given))
-    if visitor.signed_in and (preset := asked.get("preset", "")).isdecimal() and len(preset) < 19:
-        found = await presets.get(session, visitor, preset_id=int(preset))
+    if visitor.signed_in and (preset := row_id(asked.get("preset", ""))) is not None:
+        found = await presets.get(session, visitor, preset_id=preset)
         return Begun(create_form.filled(found.settings))
     if visitor.signed_in and (source := asked.get("from")):
         one = await made.one(session, visitor, source)
@@ -56,11 +57,11 @@ async def begin(request: Request, session: AsyncSession, visitor: Actor) -> Begu
         return Begun(create_form.filled(await _with_usual(request, session, visitor, fields)))
     fields = {}
     missing: tuple[Missing, ...] = ()
-    if (image := asked.get("remix", "")).isdecimal() and len(image) < 19:
-        remix = await _remix(session, visitor, int(image))
-        fields, missing = {**remix.fields, "remixOf": int(image)}, tuple(remix.missing)
-    if (version := asked.get("version", "")).isdecimal() and len(version) < 19:
-        fields |= await _with(request, session, visitor, int(version))
+    if (image := row_id(asked.get("remix", ""))) is not None:
+        remix = await _remix(session, visitor, image)
+        fields, missing = {**remix.fields, "remixOf": image}, tuple(remix.missing)
+    if (version := row_id(asked.get("version", ""))) is not None:
+        fields |= await _with(request, session, visitor, version)
     fields = await _with_usual(request, session, visitor, fields)
     if prompt := asked.get("prompt"):
         fields["prompt"] = prompt[:6_000]

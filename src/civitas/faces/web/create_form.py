@@ -10,6 +10,7 @@ from civitas.domains.studio.recipes import Recipe
 from civitas.faces.web.form_values import validated
 from civitas.faces.web.forms import Entered
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_id
 
 # Fields of the form by the recipe's own names; numbers are empty where the family's usual value is meant.
 TEXTS: Final = ("prompt", "negative_prompt", "sampler", "source_image", "mask_image")
@@ -86,14 +87,15 @@ def _control(form: Entered, wrong: dict[str, str]) -> dict[str, Any]:
     net, image = form.get("control").strip(), form.get("control_image").strip()
     if not net and not image:
         return {}
-    if not (net.isascii() and net.isdecimal() and len(net) < 19):
+    version_id = row_id(net)
+    if version_id is None:
         wrong["control"] = "Choose the ControlNet that follows the picture, or take the picture out."
     if not image:
         wrong["control_image"] = "Choose the picture that the ControlNet follows, or take the ControlNet out."
     if wrong:
         return {}
     made: dict[str, Any] = {
-        "version_id": int(net),
+        "version_id": version_id,
         "image": image,
         "preprocessor": form.get("control_kind", "canny"),
         "prepared": form.flag("control_prepared"),

@@ -23,6 +23,7 @@ from civitas.faces.web.forms import Entered
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import Member, Visitor, redirect
 from civitas.kit.errors import Fault
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -122,9 +123,9 @@ def _run(runnable: Runnable, form: Entered) -> Run:
         if field.kind == "flag":
             values[field.name] = bool(given)
         elif field.kind == "model":
-            chosen = form.get(f"{MODEL}{field.name}")
-            if chosen.isascii() and chosen.isdecimal() and len(chosen) < 19:
-                models[field.name] = int(chosen)
+            chosen = row_id(form.get(f"{MODEL}{field.name}"))
+            if chosen is not None:
+                models[field.name] = chosen
         elif f"{VALUE}{field.name}" in form.values:
             values[field.name] = given
     return Run(values, models, allow_mature=form.flag("allow_mature"))

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_id
 
 _Form = TypeVar("_Form", bound=BaseModel)
 _CAMEL = re.compile(r"(?<=[a-z0-9])([A-Z])")
@@ -90,8 +91,8 @@ def version_id(text: str, *, field: str) -> int | None:
     given = text.strip().lstrip("#")
     if not given:
         return None
-    if given.isascii() and given.isdigit() and len(given) < 19:
-        return int(given)
+    if (number := row_id(given)) is not None:
+        return number
     found = _VERSION_IN_LINK.search(given)
     if found is not None:
         return int(found[1])

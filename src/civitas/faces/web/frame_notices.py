@@ -12,6 +12,7 @@ from civitas.domains.community.announcements import showing
 from civitas.domains.community.announcements.showing import Shown
 from civitas.faces.http.links import is_safe_site
 from civitas.faces.http.state import state_of
+from civitas.kit.ids import row_ids
 
 # A stranger's browser remembers what was put away.
 COOKIE: Final = "announcements"
@@ -39,4 +40,4 @@ async def for_page(request: Request, actor: Actor) -> tuple[Shown, ...]:
 def remembered(request: Request) -> list[int]:
     """What this browser put away."""
     given = request.cookies.get(COOKIE, "")[:600]
-    return [int(one) for one in given.split(".") if one.isascii() and one.isdigit() and len(one) < 19]
+    return row_ids(given.split("."))

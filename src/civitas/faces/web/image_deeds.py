@@ -27,6 +27,7 @@ from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_ids
 
 router = APIRouter(include_in_schema=False, dependencies=[CheckedForm])
 
@@ -133,6 +134,6 @@ async def seen(
 ) -> Response:
     """Pictures that were on the screen, their numbers with commas between."""
     await take(request, "write")
-    numbers = [int(part) for part in ids.split(",") if part.isascii() and part.isdigit() and len(part) < 19]
+    numbers = row_ids(ids.split(","))
     await seeing.note(session, actor, image_ids=numbers)
     return Response(status_code=204)

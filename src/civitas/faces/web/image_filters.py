@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 from civitas.domains.catalog import base_models
 from civitas.domains.gallery.feeds.types import FeedFilter, ImagePeriod, ImageSort
 from civitas.faces.web.list_filters import Applied
+from civitas.kit.ids import row_id
 from civitas.kit.text import clean_line, fold
 
 MAX_VALUES: Final = 20
@@ -191,11 +192,11 @@ def read(path: str, params: QueryParams) -> FeedQuery:
         without=_free(params, ("withoutTag",)),
         tools=tuple(dict.fromkeys(value[:MAX_TAG] for value in _values(params, ("tool",)))),
         username=clean_line(params.get("user", ""))[:40],
-        version_id=_number(params.get("modelVersionId", "")),
-        model_id=_number(params.get("modelId", "")),
+        version_id=row_id(params.get("modelVersionId", "")),
+        model_id=row_id(params.get("modelId", "")),
         period=_one(params.get("period", ""), ImagePeriod) or ImagePeriod.ALL_TIME,
         sort=_one(params.get("sort", ""), ImageSort) or ImageSort.NEWEST,
-        seed=(_number(params.get("seed", "").lstrip("-")) or 0) % 2**31,
+        seed=(row_id(params.get("seed", "").lstrip("-")) or 0) % 2**31,
         **flags,
     )
 
@@ -222,7 +223,3 @@ def _one(value: str, kind: Any) -> Any:
         return kind(value)
     except ValueError:
         return None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

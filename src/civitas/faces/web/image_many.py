@@ -30,6 +30,7 @@ from civitas.faces.web.templating import render
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit import clock
 from civitas.kit.errors import Fault, Forbidden, Invalid
+from civitas.kit.ids import row_id, row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -73,7 +74,7 @@ async def many(request: Request, member: Member) -> Response:
 async def _do(
     request: Request, session: AsyncSession, member: Actor, form: Entered, back: str
 ) -> tuple[Done, Sequence[int]]:
-    ids = [int(one) for one in form.all("id") if one.isascii() and one.isdigit() and len(one) < 19]
+    ids = row_ids(form.all("id"))
     if not ids:
         raise Invalid("Choose some pictures first.", code="nothing_named")
     if len(ids) > own_many.MOST:
@@ -108,10 +109,9 @@ async def _do(
 
 
 async def _collect(session: AsyncSession, member: Actor, form: Entered, ids: list[int]) -> str:
-    wanted = form.get("to")
-    if not (wanted.isascii() and wanted.isdigit() and len(wanted) < 19):
+    number = row_id(form.get("to"))
+    if number is None:
         raise Invalid("Choose a collection.", code="no_collection")
-    number = int(wanted)
     if number == 0:
         number = (await bookmarks.bookmark_of(session, person_id=member.require(), kind=Kind.IMAGE)).id
     added = await filling.add(session, member, collection_id=number, subject_ids=ids)

@@ -17,6 +17,7 @@ from civitas.domains.catalog import engagement, hidden_tags, reading, tagging
 from civitas.domains.catalog.engagement import Wish
 from civitas.domains.catalog.listing import Filters, Sort
 from civitas.domains.gallery import image_tags
+from civitas.domains.gallery.collections import levels
 from civitas.domains.gallery.feeds import cards as pictures
 from civitas.domains.gallery.feeds import hiding
 from civitas.faces.http.limits import take
@@ -33,6 +34,7 @@ from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit import paging
 from civitas.kit.errors import NotFound
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -136,7 +138,7 @@ async def show_again(request: Request, member: Member, session: Unit) -> Respons
     await take(request, "write")
     form = await forms.read(request)
     kind, given = form.get("kind"), form.get("id")
-    number = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else 0
+    number = row_id(given) or 0
     if kind == "tag":
         await hidden_tags.show(session, member, name=given)
     elif kind == "model":
@@ -150,7 +152,7 @@ async def show_again(request: Request, member: Member, session: Unit) -> Respons
 
 async def _seen(session: AsyncSession, member: Actor, kind: Kind, subject_id: int) -> SubjectFacts:
     facts = await resolve(session, Subject(kind, subject_id))
-    if facts is None or not ((facts.public and facts.level & member.mask) or facts.owner_id == member.id):
+    if facts is None or not levels.meets(member, facts):
         raise NotFound(f"This {NOUNS[kind]} was not found.", code="subject_not_found")
     return facts
 

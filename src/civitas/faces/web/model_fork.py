@@ -18,6 +18,7 @@ from civitas.faces.web.publish_frame import Creator
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import redirect
 from civitas.kit.errors import Conflict, Forbidden, Invalid, Limited
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -51,7 +52,7 @@ async def fork(request: Request, creator: Creator, model_id: int) -> Response:
     """Begin the draft and open it."""
     form = await forms.read(request)
     given = form.get("version")
-    version = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    version = row_id(given)
     try:
         async with state_of(request).database.unit() as session:
             model = await forking.fork(

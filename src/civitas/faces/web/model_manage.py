@@ -22,6 +22,7 @@ from civitas.faces.web.publish_frame import Creator, Frame
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import redirect
 from civitas.kit.errors import Fault, Invalid
+from civitas.kit.ids import row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -67,7 +68,7 @@ async def order(request: Request, creator: Creator, model_id: int) -> Response:
                 place = ids.index(int(given))
                 ids.insert(min(max(place + by, 0), len(ids) - 1), ids.pop(place))
         if form.all("id"):
-            ids = [int(one) for one in form.all("id") if one.isascii() and one.isdigit() and len(one) < 19]
+            ids = row_ids(form.all("id"))
         await versions.reorder(session, creator, model_id=model_id, version_ids=ids)
         return "The new order is saved."
 

@@ -25,6 +25,7 @@ from civitas.faces.web.templating import render, toast_header
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, Visitor, redirect
 from civitas.kit.errors import NotFound
+from civitas.kit.ids import row_id
 
 router = APIRouter(include_in_schema=False)
 
@@ -114,7 +115,7 @@ async def _document(request: Request, actor: Actor, frame: Frame) -> dict[str, A
 
 def _number(request: Request, name: str) -> int | None:
     text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    return row_id(text)
 
 
 def _tombstone(frame: Frame) -> Tombstone:

@@ -19,6 +19,7 @@ from civitas.faces.web.cards import model_href
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import Member, redirect
 from civitas.kit import paging
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -75,7 +76,7 @@ async def hide(request: Request, member: Member) -> Response:
     """Take one version out of the history (field `version`), or everything (field `all`)."""
     form = await forms.read(request)
     given = form.get("version")
-    wanted = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    wanted = row_id(given)
     if wanted is None and not form.flag("all"):
         return redirect(request, HERE)
     async with state_of(request).database.unit() as session:

@@ -38,7 +38,7 @@ from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, redirect
 from civitas.kit import money
 from civitas.kit.errors import Conflict, Invalid
-from civitas.kit.ids import new_uuid
+from civitas.kit.ids import new_uuid, row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -129,10 +129,11 @@ async def offer(request: Request, member: Member, image_id: ImageId) -> Response
 def _thing(surface: Surface, word: str) -> Sticker | int:
     if surface is Surface.STICKER:
         return things.named(word)
-    if not (word.isascii() and word.isdigit() and len(word) < 19):
+    number = row_id(word)
+    if number is None:
         told = "Choose one of your remixes."
         raise Invalid(told, code="no_remix", fields={"thing": told})
-    return int(word)
+    return number
 
 
 def spot_of(form: Entered) -> Spot:

@@ -22,6 +22,7 @@ from civitas.faces.web.publish_frame import Creator
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import redirect
 from civitas.kit.errors import Fault, Invalid
+from civitas.kit.ids import row_id, row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -56,7 +57,7 @@ async def order(request: Request, member: Creator, post_id: int) -> Response:
         wanted = publish_pictures.moved(ids, form.get("earlier"), -1)
         wanted = wanted or publish_pictures.moved(ids, form.get("later"), 1)
         if wanted is None:
-            wanted = [int(one) for one in form.all("id") if one.isascii() and one.isdigit() and len(one) < 19]
+            wanted = row_ids(form.all("id"))
         await post_pictures.reorder(session, member, post_id=post_id, image_ids=wanted)
         return "The new order is saved."
 
@@ -197,7 +198,7 @@ DEEDS: dict[str, Deed] = {
 
 
 def _whole(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+    return row_id(text) or 0
 
 
 async def _done(

@@ -23,6 +23,7 @@ from civitas.faces.web.profile_front import Tile
 from civitas.faces.web.templating import render
 from civitas.faces.web.viewing import eyes_of
 from civitas.faces.web.visits import Member, redirect
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -82,8 +83,8 @@ def _number(text: str) -> int:
 
 def _pin(value: str) -> tuple[str, int] | None:
     kind, _, number = value.partition(":")
-    good = kind in profiles.PINNABLE and number.isascii() and number.isdigit() and len(number) < 19
-    return (kind, int(number)) if good and int(number) > 0 else None
+    pinned = row_id(number)
+    return (kind, pinned) if kind in profiles.PINNABLE and pinned else None
 
 
 async def _pins(

@@ -22,6 +22,7 @@ from civitas.faces.web.props import Step
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import member_visit
 from civitas.kit.errors import Fault, NotFound
+from civitas.kit.ids import row_id
 
 Place = Literal["about", "version", "access", "origins", "files", "pictures", "review", "manage", "history"]
 LONGEST_TEXT: Final = 120_000
@@ -227,7 +228,7 @@ def saved_answer(request: Request, saved: Saved, here: str | None = None) -> Res
 def draft_of(form: Entered) -> int | None:
     """The draft that was saved while the form of a new thing was being filled in."""
     given = form.get("draft")
-    return int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    return row_id(given)
 
 
 def fault_in_short(fault: Fault) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from civitas.faces.web.publish_frame import Creator, Frame
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import redirect
 from civitas.kit.errors import Conflict, Invalid
+from civitas.kit.ids import row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -262,7 +263,7 @@ async def _page(
         frame = await publish_frame.load(
             session, creator, model_id=model_id, place="origins", version_id=number
         )
-        named = await naming.version_names(session, creator, version_ids=_numbers(refs))
+        named = await naming.version_names(session, creator, version_ids=row_ids(refs))
     page = OriginsPage(
         frame=frame,
         form=form,
@@ -272,7 +273,3 @@ async def _page(
         names={str(found): name for found, name in named.items()},
     )
     return render(request, "publish/origins.html", page, status=status)
-
-
-def _numbers(refs: Iterable[str]) -> list[int]:
-    return [int(ref) for ref in refs if ref.isascii() and ref.isdigit() and len(ref) < 19]

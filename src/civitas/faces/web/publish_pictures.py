@@ -22,6 +22,7 @@ from civitas.faces.web.publish_frame import Creator, Frame
 from civitas.faces.web.templating import render, toast_header
 from civitas.faces.web.visits import redirect
 from civitas.kit.errors import Fault, Invalid
+from civitas.kit.ids import row_ids
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -90,7 +91,7 @@ async def order(request: Request, creator: Creator, model_id: int, number: int) 
         ids = [image.id for image in await previews.own_of_version(session, creator, version_id=number)]
         wanted = moved(ids, form.get("earlier"), -1) or moved(ids, form.get("later"), 1)
         if wanted is None:
-            wanted = [int(one) for one in form.all("id") if one.isascii() and one.isdigit() and len(one) < 19]
+            wanted = row_ids(form.all("id"))
         await previews.reorder(session, creator, version_id=number, image_ids=wanted)
         return "The new order is saved."
 

@@ -26,6 +26,7 @@ from civitas.faces.web.templating import fragment, render, toast_header
 from civitas.faces.web.visits import Member, Visitor, redirect
 from civitas.kit import paging
 from civitas.kit.errors import Fault, Invalid, NotFound
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -98,7 +99,7 @@ async def show(
 async def write(request: Request, actor: Member, model_id: Id) -> Response:
     """Say whether one recommends a version, or take it back."""
     form = await forms.read(request, longest=writing.LONGEST * 2)
-    version, post = _number(form.get("version")) or 0, _number(form.get("post"))
+    version, post = row_id(form.get("version")) or 0, row_id(form.get("post"))
     database = state_of(request).database
     try:
         async with database.unit() as session:
@@ -212,7 +213,3 @@ def _line(told: ReviewTold, actor: Actor, bar: ReactionBar) -> ReviewLine:
         actor.signed_in and told.person_id != actor.id and (actor.is_moderator or told.owner_id == actor.id),
         bar,
     )
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

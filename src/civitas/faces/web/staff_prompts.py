@@ -25,6 +25,7 @@ from civitas.faces.web.staff import Cursor, Staff
 from civitas.faces.web.templating import render
 from civitas.faces.web.visits import redirect
 from civitas.kit.errors import Fault
+from civitas.kit.ids import row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -104,7 +105,7 @@ async def rule(request: Request, staff: Staff, person_id: int, deed: str) -> Res
     """Uphold, overturn, restrict, clear a phrase or take that back; all of it is logged."""
     form = await forms.read(request)
     reason, number = form.get("reason").strip(), form.get("restriction")
-    which = int(number) if number.isascii() and number.isdecimal() and len(number) < 19 else 0
+    which = row_id(number) or 0
 
     async def settle(session: AsyncSession, upheld: bool) -> None:
         await blocking.decide(session, staff, restriction_id=which, upheld=upheld, note=reason)

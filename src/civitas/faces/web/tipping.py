@@ -26,7 +26,7 @@ from civitas.faces.web.templating import render, toast_header
 from civitas.faces.web.visits import Member, local_path, redirect
 from civitas.kit import money
 from civitas.kit.errors import Conflict, Fault, Forbidden, Invalid
-from civitas.kit.ids import new_uuid
+from civitas.kit.ids import new_uuid, row_id
 
 router = APIRouter(dependencies=forms.CHECKED, include_in_schema=False)
 
@@ -70,8 +70,7 @@ async def show(
 async def give(request: Request, member: Member) -> Response:
     """Give the tip; the form's key makes it once however often it is sent."""
     form = await forms.read(request)
-    number = form.get("id")
-    subject = Subject(form.get("kind")[:40], int(number) if number.isdecimal() and len(number) < 19 else 0)
+    subject = Subject(form.get("kind")[:40], row_id(form.get("id")) or 0)
     database = state_of(request).database
     inside = request.headers.get("hx-target") == "tip-form"
     try:

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from civitas.domains.accounts import following
 from civitas.domains.accounts.types import Actor, Scope
 from civitas.domains.catalog import hidden_tags
-from civitas.domains.catalog.indexing import tag_facet
 from civitas.kit import clock, paging
 from civitas.kit.paging import Page
 
@@ -32,8 +31,7 @@ _NEWS: Final = text(
             AND (l.last_version_at, 4, l.model_id) < (:moment, :rank, :id)
             AND NOT EXISTS (SELECT FROM model_engagements e WHERE e.model_id = l.model_id AND e.person_id = :me
                                AND e.kind = 'hide')
-            AND NOT l.facets && (CAST(:themes AS text[]) || ARRAY(
-                    SELECT '#' || t.name FROM hidden_tags h JOIN tags t ON t.id = h.tag_id WHERE h.person_id = :me))
+            AND NOT l.facets && (CAST(:themes AS text[]) || ${hidden})
           ORDER BY l.last_version_at DESC, l.model_id DESC LIMIT :take)
         UNION ALL
         (SELECT 'post', p.id, p.published_at, 1, p.person_id
@@ -63,7 +61,7 @@ _NEWS: Final = text(
      ORDER BY n.moment DESC, CASE n.kind WHEN 'model' THEN 4 WHEN 'post' THEN 3 WHEN 'article' THEN 2 ELSE 1 END DESC,
               n.id DESC
      LIMIT :take
-    """
+    """.replace("${hidden}", hidden_tags.FACETS.format(":me"))
 )
 _RANKS: Final = {"model": 4, "post": 3, "article": 2, "collection": 1}
 
@@ -108,7 +106,7 @@ async def page(
                 "now": now,
                 "since": now - COLLECTED_FOR,
                 "unseen": list(unseen),
-                "themes": [tag_facet(tag) for tag in hidden_tags.tags_of(actor.themes)],
+                "themes": hidden_tags.theme_facets(actor),
                 "take": size + 1,
             },
         )

@@ -22,6 +22,7 @@ from civitas.domains.community.notifications.tables import Notification, Notific
 from civitas.infra.queue.outbox import defer
 from civitas.kit import clock
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_id
 from civitas.kit.sql import statements
 
 BATCH: Final = 500
@@ -51,11 +52,10 @@ class DigestKey:
 
     def person(self, token: str) -> int:
         """Whose token it is. Raises Invalid (`bad_token`)."""
-        number = token.partition(".")[0]
-        known = number.isascii() and number.isdigit() and len(number) < 19
-        if not known or not hmac.compare_digest(self.token(int(number)).encode(), token.encode()):
+        number = row_id(token.partition(".")[0])
+        if number is None or not hmac.compare_digest(self.token(number).encode(), token.encode()):
             raise Invalid("This link is not complete. Copy all of it from the mail.", code="bad_token")
-        return int(number)
+        return number
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from civitas.domains.catalog.listing import Filters
 from civitas.domains.catalog.types import CheckpointType, CommercialUse, FileFormat, ModelType
 from civitas.domains.gallery.feeds.types import FeedFilter, ImagePeriod, ImageSort
 from civitas.kit.errors import Invalid
+from civitas.kit.ids import row_id
 from civitas.kit.text import clean_line, fold
 
 MOST_PAIRS: Final = 60
@@ -88,9 +89,10 @@ class _Asked:
         text = self.one(name)
         if not text:
             return None
-        if not (text.isascii() and text.isdigit() and len(text) < 19):
+        found = row_id(text)
+        if found is None:
             raise _wrong(name, "This is no number.")
-        return int(text)
+        return found
 
 
 def read(place: Place, given: Iterable[tuple[str, str]]) -> Pairs:

@@ -13,6 +13,7 @@ from civitas.domains.accounts import actors
 from civitas.domains.accounts.types import Actor
 from civitas.domains.community.searches.tables import SavedSearch
 from civitas.kit.errors import NotFound
+from civitas.kit.ids import row_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ class SearchFeedKey:
 async def opened(session: AsyncSession, key: SearchFeedKey, token: str) -> tuple[SavedSearch, Actor]:
     """The search of a link, and its person. Raises NotFound for a link that does not work, or does no more."""
     missing = NotFound("This link does not work any more.", code="feed_not_found")
-    number = token.partition(".")[0]
-    if not (number.isascii() and number.isdigit() and len(number) < 19):
+    number = row_id(token.partition(".")[0])
+    if number is None:
         raise missing
-    row = await session.get(SavedSearch, int(number))
+    row = await session.get(SavedSearch, number)
     if row is None or row.feed_number is None:
         raise missing
     if not hmac.compare_digest(key.token(row.id, row.feed_number).encode(), token.encode()):

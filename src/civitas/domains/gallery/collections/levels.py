@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from civitas.contracts.subjects import Subject, SubjectFacts, resolve_all
-from civitas.domains.accounts.types import PG, R
+from civitas.domains.accounts.types import PG, Actor, R
 
 # How many collections one transaction counts anew.
 COUNTED = 200
@@ -49,6 +49,12 @@ _COUNT = text(
 def level_of(facts: SubjectFacts) -> int:
     """The bits of a thing's levels; of what tells only whether it is mature, R or PG."""
     return facts.level or (R if facts.mature else PG)
+
+
+def meets(actor: Actor, facts: SubjectFacts) -> bool:
+    """Whether lists may show a thing to the actor: one's own, and what is public and of a level that they asked for."""
+    own = actor.id is not None and facts.owner_id == actor.id
+    return own or (facts.public and bool(level_of(facts) & actor.mask))
 
 
 async def facts_of(session: AsyncSession, kind: str, ids: Iterable[int]) -> Mapping[int, SubjectFacts]:

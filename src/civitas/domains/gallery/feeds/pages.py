@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
@@ -172,7 +172,7 @@ async def conditions(
         made.add("l.published_at > {}", wanted.since, "timestamptz")
         made.planned = made.beyond = True
     if actor.id is not None:
-        await _personal(reads, made, actor, actor.id, wanted, shelf)
+        await _personal(reads, made, actor, wanted, shelf)
     return made
 
 
@@ -234,9 +234,9 @@ async def _name(reads: ReadPool, made: Conditions, wanted: FeedFilter) -> bool:
 
 
 async def _personal(
-    reads: ReadPool, made: Conditions, actor: Actor, person_id: int, wanted: FeedFilter, shelf: Shelf
+    reads: ReadPool, made: Conditions, actor: Actor, wanted: FeedFilter, shelf: Shelf
 ) -> None:
-    wishes = await wishes_of(reads, person_id, themes=actor.themes, followed=wanted.followed)
+    wishes = await wishes_of(reads, actor, followed=wanted.followed)
     hidden = [*map(terms.tag, wishes.tags), *map(terms.model, wishes.models)]
     if wishes.people:
         made.add("l.person_id <> ALL({})", list(wishes.people), "bigint[]")
@@ -250,18 +250,16 @@ async def _personal(
     if wanted.followed:
         made.by(list(wishes.followed))
     if wanted.unseen and shelf is IMAGES:
-        viewer = made.bind(person_id, "bigint")
+        viewer = made.bind(actor.id, "bigint")
         made.where.append(_UNSEEN.replace("${viewer}", viewer))
         made.beyond = True
 
 
-async def wishes_of(
-    reads: ReadPool, person_id: int, *, themes: Iterable[str], followed: bool = False
-) -> Wishes:
+async def wishes_of(reads: ReadPool, actor: Actor, *, followed: bool = False) -> Wishes:
     """What a person hides and, when asked, whom they follow."""
+    themes = list(hidden_tags.tags_of(actor.themes))
     ((people, tags, models, images, whom),) = await reads.fetch(
-        _SQL["wishes"],
-        {"person": person_id, "themes": list(hidden_tags.tags_of(themes)), "followed": followed},
+        _SQL["wishes"], {"person": actor.id, "themes": themes, "followed": followed}
     )
     return Wishes(*(tuple(found or ()) for found in (people, tags, models, images, whom)))
 

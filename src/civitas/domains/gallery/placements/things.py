@@ -17,6 +17,7 @@ from civitas.domains.gallery.placements.types import STICKERS, Sticker, Surface
 from civitas.domains.gallery.tables import Image, Post
 from civitas.kit import clock
 from civitas.kit.errors import Invalid, NotFound
+from civitas.kit.ids import row_id
 
 MOST_OFFERED = 200
 
@@ -57,9 +58,8 @@ def named(word: str) -> Sticker:
     """
     if word in STICKERS:
         return Sticker(key=word)
-    number = word.removeprefix("c")
-    if word.startswith("c") and number.isascii() and number.isdigit() and len(number) < 19:
-        return Sticker(cosmetic_id=int(number))
+    if word.startswith("c") and (number := row_id(word.removeprefix("c"))) is not None:
+        return Sticker(cosmetic_id=number)
     raise NotFound("There is no such sticker.", code="no_such_sticker")
 
 
